@@ -1,0 +1,170 @@
+package tree
+
+import (
+	"fmt"
+
+	"github.com/bulla-id/bulla/credential"
+)
+
+// The active tree is kept in tiles. A tile spans four levels, 256 leaves; at the top of the 18 levels one tile spans
+// the last two, 16 leaves. A tile's name is its root, so that a tile never changes and every reader checks it alone.
+const (
+	TileLevels    = 4
+	TileLeaves    = 256
+	TopTileLevels = credential.ActiveDepth - 4*TileLevels // 2
+	TopTileLeaves = 16
+	TileRows      = 5 // tiles on the way from the root to a leaf
+
+	// GroupLeaves is the fixed, aligned group of leaves that a wallet fetches whole, so that its host does not learn
+	// which leaf is meant: 16 bottom tiles below one row-1 tile's quarter.
+	GroupLeaves = 4096
+
+	// Capacity is how many leaves the active tree holds.
+	Capacity = uint64(1) << (2 * credential.ActiveDepth)
+)
+
+// EmptyRoots[l] is the root of an empty subtree of l levels: EmptyRoots[0] = 0, the empty, suspended or revoked leaf.
+var EmptyRoots = emptyRoots()
+
+func emptyRoots() (roots [credential.ActiveDepth + 1]credential.Element) {
+	for l := 1; l < len(roots); l++ {
+		e := roots[l-1]
+		roots[l] = credential.C4(e, e, e, e)
+	}
+	return roots
+}
+
+// RowLevel is the height of the leaves of a tile in a row: row 0 holds the leaves of the tree, row 4 is the top.
+func RowLevel(row int) int { return row * TileLevels }
+
+// RowWidth is the number of leaves of a tile in a row.
+func RowWidth(row int) int {
+	if row == TileRows-1 {
+		return TopTileLeaves
+	}
+	return TileLeaves
+}
+
+// Tile is the leaves of one tile, 256 (or 16 at the top) elements; leaves at the end that are empty are left out.
+type Tile struct {
+	row    int
+	leaves []credential.Element
+}
+
+// NewTile is a tile in a row with those leaves; missing ones are empty.
+func NewTile(row int, leaves []credential.Element) (Tile, error) {
+	if row < 0 || row >= TileRows || len(leaves) > RowWidth(row) {
+		return Tile{}, fmt.Errorf("tile of %d leaves in row %d", len(leaves), row)
+	}
+	empty, n := EmptyRoots[RowLevel(row)], len(leaves)
+	for n > 0 && leaves[n-1] == empty {
+		n--
+	}
+	return Tile{row, append([]credential.Element(nil), leaves[:n]...)}, nil
+}
+
+// ParseTile reads a tile of a row and checks that its root is name: nothing else can be served for it.
+func ParseTile(row int, name credential.Element, data []byte) (Tile, error) {
+	if row < 0 || row >= TileRows || len(data) > RowWidth(row)*credential.ElementSize || len(data)%credential.ElementSize != 0 {
+		return Tile{}, fmt.Errorf("tile %s: %d bytes in row %d: %w", name, len(data), row, credential.ErrNotCanonical)
+	}
+	leaves := make([]credential.Element, len(data)/credential.ElementSize)
+	for i := range leaves {
+		var err error
+		if leaves[i], err = credential.ParseElement(data[i*credential.ElementSize : (i+1)*credential.ElementSize]); err != nil {
+			return Tile{}, fmt.Errorf("tile %s: %w", name, err)
+		}
+	}
+	t, err := NewTile(row, leaves)
+	if err != nil {
+		return Tile{}, err
+	}
+	if len(t.leaves) != len(leaves) {
+		return Tile{}, fmt.Errorf("tile %s ends in empty leaves: %w", name, credential.ErrNotCanonical)
+	}
+	if root := t.Root(); root != name {
+		return Tile{}, fmt.Errorf("tile %s has the root %s: it was changed", name, root)
+	}
+	return t, nil
+}
+
+// Bytes is the encoding: 32 bytes a leaf, without the empty leaves at the end.
+func (t Tile) Bytes() []byte {
+	out := make([]byte, 0, len(t.leaves)*credential.ElementSize)
+	for _, l := range t.leaves {
+		b := l.Bytes()
+		out = append(out, b[:]...)
+	}
+	return out
+}
+
+// Leaf is the leaf at a position of the tile.
+func (t Tile) Leaf(i int) credential.Element {
+	if i < len(t.leaves) {
+		return t.leaves[i]
+	}
+	return EmptyRoots[RowLevel(t.row)]
+}
+
+// With is a copy of the tile with other leaves at some positions.
+func (t Tile) With(changes map[int]credential.Element) (Tile, error) {
+	leaves := make([]credential.Element, RowWidth(t.row))
+	for i := range leaves {
+		leaves[i] = t.Leaf(i)
+	}
+	for i, leaf := range changes {
+		if i < 0 || i >= len(leaves) {
+			return Tile{}, fmt.Errorf("tile has no leaf %d", i)
+		}
+		leaves[i] = leaf
+	}
+	return NewTile(t.row, leaves)
+}
+
+// Root is the tile's name.
+func (t Tile) Root() credential.Element {
+	level := t.leaves
+	for l := range t.levels() {
+		level = parents(level, EmptyRoots[RowLevel(t.row)+l])
+		if len(level) == 0 {
+			return EmptyRoots[RowLevel(t.row)+t.levels()]
+		}
+	}
+	return level[0]
+}
+
+func (t Tile) levels() int {
+	if t.row == TileRows-1 {
+		return TopTileLevels
+	}
+	return TileLevels
+}
+
+// Siblings are the path's siblings inside the tile, from the leaf at a position up to the tile's root.
+func (t Tile) Siblings(position int) [][Arity - 1]credential.Element {
+	level := t.leaves
+	var out [][Arity - 1]credential.Element
+	for l := range t.levels() {
+		empty := EmptyRoots[RowLevel(t.row)+l]
+		var siblings [Arity - 1]credential.Element
+		next := 0
+		for i := position &^ 3; i < position&^3+Arity; i++ {
+			if i == position {
+				continue
+			}
+			siblings[next] = empty
+			if i < len(level) {
+				siblings[next] = level[i]
+			}
+			next++
+		}
+		out = append(out, siblings)
+		level, position = parents(level, empty), position>>2
+	}
+	return out
+}
+
+// TilePosition is where the leaf with an index lies in the tile of a row on its way: the position in that tile.
+func TilePosition(index uint64, row int) int {
+	return int(index >> (2 * RowLevel(row)) & uint64(RowWidth(row)-1))
+}

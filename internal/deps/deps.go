@@ -1,0 +1,35 @@
+//go:build deps
+
+package deps
+
+import (
+	_ "filippo.io/age"
+	_ "github.com/cockroachdb/pebble/v2"
+	_ "github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	_ "github.com/consensys/gnark-crypto/ecc/bn254/fr/poseidon2"
+	_ "github.com/consensys/gnark/backend/groth16"
+	_ "github.com/consensys/gnark/frontend/cs/r1cs"
+	_ "github.com/consensys/gnark/std/permutation/poseidon2"
+	_ "github.com/consensys/gnark/test"
+	_ "github.com/fxamacker/cbor/v2"
+	_ "github.com/gin-gonic/gin"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/gowebpki/jcs"
+	_ "github.com/lestrrat-go/jwx/v2/jwt"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/schollz/progressbar/v3"
+	_ "github.com/spf13/cobra"
+	_ "github.com/transparency-dev/formats/log"
+	_ "github.com/transparency-dev/formats/note"
+	_ "github.com/transparency-dev/merkle/proof"
+	_ "github.com/transparency-dev/merkle/rfc6962"
+	_ "github.com/veraison/go-cose"
+	_ "golang.org/x/mod/sumdb/note"
+	_ "golang.org/x/mod/sumdb/tlog"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/term"
+	_ "golang.org/x/text/encoding/simplifiedchinese"
+	_ "golang.org/x/text/unicode/norm"
+	_ "pgregory.net/rapid"
+)
