@@ -211,3 +211,15 @@ func (c ClaimType) jsonForm() string {
 	}
 	return "a JSON string"
 }
+
+// UnixTime is a time in whole seconds since 1970-01-01 UTC, a plain number in JSON.
+type UnixTime int64
+
+// UnixTimeOf drops the fraction of a second.
+func UnixTimeOf(t time.Time) UnixTime { return UnixTime(t.Unix()) }
+
+// Time is the time in UTC.
+func (t UnixTime) Time() time.Time { return time.Unix(int64(t), 0).UTC() }
+
+// String is the time as RFC 3339.
+func (t UnixTime) String() string { return t.Time().Format(time.RFC3339) }
