@@ -1,0 +1,209 @@
+// Package policy turns what a relying party wants to know into what is proven. A [Policy] is data in words a clerk
+// understands. Resolve fixes its relative dates and makes one [Statement] for each credential asked for; Compile makes
+// the public inputs of a proof from a statement. The same code runs in verifier and wallet, each for itself, and the
+// sentences shown to people come from the statement that is compiled. Format: doc/spec/policy.md.
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bulla-id/bulla/credential"
+)
+
+// Limits of a policy.
+const (
+	MaxSize     = 32 << 10 // bytes of canonical JSON
+	MaxQueries  = 4
+	MaxIssuers  = 4096
+	maxClauses  = credential.Intervals + credential.Equalities + credential.Memberships
+	maxFresh    = 7 * 24 * 60 * 60 // seconds
+	maxText     = 1000             // bytes of a name or purpose
+	maxRetained = 36500            // days
+)
+
+// Policy is what one verifier asks for one purpose. It is registered on the chain, so that the public sees who asks
+// for what.
+type Policy struct {
+	Version          int             `json:"version"` // 1
+	ID               string          `json:"id"`      // a plain name, unique at the verifier
+	Verifier         string          `json:"verifier"`
+	Name             credential.Text `json:"name"`
+	Purpose          credential.Text `json:"purpose"`
+	RetentionDays    int             `json:"retention_days"`    // how long the verifier keeps the result
+	FreshnessSeconds int             `json:"freshness_seconds"` // greatest age of a root
+	SeveralPersons   bool            `json:"several_persons,omitempty"`
+	Queries          []Query         `json:"queries"`
+}
+
+// Query asks for one credential.
+type Query struct {
+	ID      string             `json:"id"` // a plain name, unique in the policy
+	Schema  credential.Element `json:"schema"`
+	Issuers []string           `json:"issuers"` // DIDs, ascending, each once
+	Clauses []Clause           `json:"clauses"`
+	// Disclose names claims whose values the verifier wants to see.
+	Disclose []string `json:"disclose,omitempty"`
+	// Scope asks for a pseudonym, SubjectScope for a subject tag.
+	Scope        *Scope `json:"scope,omitempty"`
+	SubjectScope *Scope `json:"subject_scope,omitempty"`
+}
+
+// Scope says within what a tag is the same: a service of this verifier, or a shared scope of the chain.
+type Scope struct {
+	Service string `json:"service,omitempty"`      // a plain name; empty for a shared scope
+	Shared  *int64 `json:"shared_entry,omitempty"` // log index of the scope's registration
+	// Once asks the verifier to accept each tag a single time: one per person, or once per thing.
+	Once bool `json:"once,omitempty"`
+}
+
+// Clause is one condition on a claim. Exactly one of these stands in it: bounds (at_least, at_most or both), a period
+// (at_least_ago or within_last), equals, in, present. Values are written as in credentials.
+type Clause struct {
+	Claim      string   `json:"claim"`
+	AtLeast    string   `json:"at_least,omitempty"`
+	AtMost     string   `json:"at_most,omitempty"`
+	AtLeastAgo Period   `json:"at_least_ago,omitempty"` // dates: the claim lies at least that long before today
+	WithinLast Period   `json:"within_last,omitempty"`  // dates: the claim lies between that long before today and today
+	Equals     any      `json:"equals,omitempty"`
+	In         []string `json:"in,omitempty"`
+	Present    bool     `json:"present,omitempty"`
+	Not        bool     `json:"not,omitempty"`    // the claim is there and the condition is false
+	AnyOf      bool     `json:"any_of,omitempty"` // one of these clauses suffices
+}
+
+// Parse reads a policy, formatted freely or not, and validates it.
+func Parse(text []byte) (*Policy, error) {
+	if len(text) > 4*MaxSize {
+		return nil, fmt.Errorf("policy of %d bytes, at most %d", len(text), 4*MaxSize)
+	}
+	var p Policy
+	if err := credential.ParseStrict(text, &p); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// Canonical is the RFC 8785 form, which is registered.
+func (p *Policy) Canonical() ([]byte, error) { return credential.Canonical(p) }
+
+// Digest is the SHA-256 of the canonical form.
+func (p *Policy) Digest() (credential.Digest, error) {
+	text, err := p.Canonical()
+	if err != nil {
+		return credential.Digest{}, err
+	}
+	return credential.DigestOf(text), nil
+}
+
+// Validate refuses a policy that cannot be meant, naming query and clause. Whether it can be proven depends on the
+// schemas too: see [Policy.Check].
+func (p *Policy) Validate() error {
+	switch {
+	case p.Version != 1:
+		return fmt.Errorf("policy %q: version %d, want 1", p.ID, p.Version)
+	case !credential.ValidName(p.ID):
+		return fmt.Errorf("policy id %q is not a plain name", p.ID)
+	case !strings.HasPrefix(p.Verifier, "did:") || !credential.ValidName(p.Verifier):
+		return fmt.Errorf("policy %s: verifier %q is not a DID", p.ID, p.Verifier)
+	case !validText(p.Name) || !validText(p.Purpose):
+		return fmt.Errorf("policy %s: name and purpose must be given, each in at most %d bytes", p.ID, maxText)
+	case p.RetentionDays < 0 || p.RetentionDays > maxRetained:
+		return fmt.Errorf("policy %s: retention of %d days, want 0 to %d", p.ID, p.RetentionDays, maxRetained)
+	case p.FreshnessSeconds < 1 || p.FreshnessSeconds > maxFresh:
+		return fmt.Errorf("policy %s: freshness of %d seconds, want 1 to %d", p.ID, p.FreshnessSeconds, maxFresh)
+	case len(p.Queries) == 0 || len(p.Queries) > MaxQueries:
+		return fmt.Errorf("policy %s: %d queries, want 1 to %d", p.ID, len(p.Queries), MaxQueries)
+	}
+	for i := range p.Queries {
+		q := &p.Queries[i]
+		if slices.ContainsFunc(p.Queries[:i], func(o Query) bool { return o.ID == q.ID }) {
+			return fmt.Errorf("policy %s: two queries are called %q", p.ID, q.ID)
+		}
+		if err := q.validate(); err != nil {
+			return fmt.Errorf("policy %s, query %q: %w", p.ID, q.ID, err)
+		}
+	}
+	text, err := p.Canonical()
+	if err != nil {
+		return fmt.Errorf("policy %s: %w", p.ID, err)
+	}
+	if len(text) > MaxSize {
+		return fmt.Errorf("policy %s: %d bytes, at most %d", p.ID, len(text), MaxSize)
+	}
+	return nil
+}
+
+func validText(t credential.Text) bool {
+	return (t.English != "" || t.Chinese != "") && len(t.English) <= maxText && len(t.Chinese) <= maxText
+}
+
+func (q *Query) validate() error {
+	if !credential.ValidName(q.ID) {
+		return errors.New("its id is not a plain name")
+	}
+	if len(q.Issuers) == 0 || len(q.Issuers) > MaxIssuers {
+		return fmt.Errorf("%d issuers, want 1 to %d", len(q.Issuers), MaxIssuers)
+	}
+	for i, did := range q.Issuers {
+		if !credential.ValidName(did) || i > 0 && q.Issuers[i-1] >= did {
+			return fmt.Errorf("issuers must be DIDs, ascending, each once; not so at %q", did)
+		}
+	}
+	if len(q.Clauses) > maxClauses {
+		return fmt.Errorf("%d clauses, at most %d", len(q.Clauses), maxClauses)
+	}
+	for i := range q.Clauses {
+		if err := q.Clauses[i].validate(); err != nil {
+			return fmt.Errorf("clause %d on %q: %w", i+1, q.Clauses[i].Claim, err)
+		}
+	}
+	for i, name := range q.Disclose {
+		if slices.Contains(q.Disclose[:i], name) {
+			return fmt.Errorf("discloses %q twice", name)
+		}
+	}
+	for _, s := range []*Scope{q.Scope, q.SubjectScope} {
+		if s == nil {
+			continue
+		}
+		if (s.Service == "") == (s.Shared == nil) || s.Service != "" && !credential.ValidName(s.Service) {
+			return errors.New("a scope names either a service or the entry of a shared scope")
+		}
+		if s.Shared != nil && (*s.Shared < 0 || *s.Shared >= 1<<53) {
+			return fmt.Errorf("shared scope at entry %d", *s.Shared)
+		}
+	}
+	return nil
+}
+
+func (c *Clause) validate() error {
+	forms := 0
+	for _, used := range []bool{c.AtLeast != "" || c.AtMost != "", c.AtLeastAgo != "", c.WithinLast != "", c.Equals != nil, len(c.In) > 0, c.Present} {
+		if used {
+			forms++
+		}
+	}
+	switch {
+	case forms != 1:
+		return errors.New("want exactly one of at_least/at_most, at_least_ago, within_last, equals, in, present")
+	case c.Not && len(c.In) > 0:
+		return errors.New("a set cannot be negated")
+	case c.Not && c.Present:
+		return errors.New("that a claim is absent cannot be proven")
+	}
+	for _, period := range []Period{c.AtLeastAgo, c.WithinLast} {
+		if period == "" {
+			continue
+		}
+		if _, err := period.parse(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/bulla-id/bulla/credential"
+)
+
+// Statement is one query of a policy with its relative dates resolved: what exactly is to be proven, as canonical
+// JSON. Its clauses keep the period they came from, so that a wallet can show and recompute it.
+type Statement struct {
+	Version          int                 `json:"version"` // 1
+	Verifier         string              `json:"verifier"`
+	Policy           credential.Digest   `json:"policy"`
+	Query            string              `json:"query"`
+	Now              credential.UnixTime `json:"now"`
+	FreshnessSeconds int                 `json:"freshness_seconds"`
+	Schema           credential.Element  `json:"schema"`
+	Issuers          []string            `json:"issuers"`
+	Clauses          []Clause            `json:"clauses"`
+	Disclose         []string            `json:"disclose,omitempty"`
+	Scope            *Scope              `json:"scope,omitempty"`
+	SubjectScope     *Scope              `json:"subject_scope,omitempty"`
+}
+
+// Resolve makes the statements of a policy at a time, one for each query, in order. Schemas are looked up by id; each
+// must be known.
+func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
+	digest, err := p.Digest()
+	if err != nil {
+		return nil, err
+	}
+	now = now.UTC().Truncate(time.Second)
+	var statements []Statement
+	for _, q := range p.Queries {
+		schema, err := schemas(q.Schema)
+		if err != nil {
+			return nil, fmt.Errorf("policy %s, query %q: %w", p.ID, q.ID, err)
+		}
+		s := Statement{
+			Version: 1, Verifier: p.Verifier, Policy: digest, Query: q.ID, Now: credential.UnixTimeOf(now),
+			FreshnessSeconds: p.FreshnessSeconds, Schema: q.Schema, Issuers: q.Issuers, Clauses: []Clause{},
+			Disclose: q.Disclose, Scope: q.Scope, SubjectScope: q.SubjectScope,
+		}
+		for i, c := range q.Clauses {
+			resolved, err := c.resolve(now, schema)
+			if err != nil {
+				return nil, fmt.Errorf("policy %s, query %q, clause %d on %q: %w", p.ID, q.ID, i+1, c.Claim, err)
+			}
+			s.Clauses = append(s.Clauses, resolved)
+		}
+		statements = append(statements, s)
+	}
+	return statements, nil
+}
+
+// Schemas looks a schema up by id; it returns an error for one that is not on the chain.
+type Schemas func(id credential.Element) (*credential.Schema, error)
+
+// resolve replaces a period by absolute bounds.
+func (c Clause) resolve(now time.Time, schema *credential.Schema) (Clause, error) {
+	claim, err := claimOf(schema, c.Claim)
+	if err != nil {
+		return c, err
+	}
+	period := c.AtLeastAgo + c.WithinLast
+	if period == "" {
+		return c, nil
+	}
+	if claim.Type != credential.Date && claim.Type != credential.DateTime {
+		return c, fmt.Errorf("periods are for dates, but the claim is of type %s", claim.Type)
+	}
+	then, err := period.before(now)
+	if err != nil {
+		return c, err
+	}
+	if c.AtLeastAgo != "" {
+		c.AtMost = formatTime(claim.Type, then)
+	} else {
+		c.AtLeast, c.AtMost = formatTime(claim.Type, then), formatTime(claim.Type, now)
+	}
+	return c, nil
+}
+
+func formatTime(t credential.Type, at time.Time) string {
+	if t == credential.Date {
+		return at.Format(time.DateOnly)
+	}
+	return at.Format("2006-01-02T15:04:05Z")
+}
+
+func claimOf(schema *credential.Schema, name string) (credential.ClaimType, error) {
+	slot, ok := schema.Slot(name)
+	if !ok {
+		return credential.ClaimType{}, fmt.Errorf("schema %s has no claim %q", schema.Type, name)
+	}
+	return schema.Claims[slot], nil
+}
+
+// Check compiles every query of the policy as of now, with all its issuers in good standing, and returns the first
+// reason why it could never be proven.
+func (p *Policy) Check(now time.Time, schemas Schemas) error {
+	statements, err := p.Resolve(now, schemas)
+	if err != nil {
+		return err
+	}
+	for i := range statements {
+		schema, err := schemas(statements[i].Schema)
+		if err != nil {
+			return err
+		}
+		if _, err := statements[i].Compile(Context{Schema: schema, Issuers: statements[i].Issuers}); err != nil {
+			return fmt.Errorf("policy %s: %w", p.ID, err)
+		}
+	}
+	return nil
+}
