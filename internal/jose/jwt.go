@@ -23,9 +23,12 @@ type Header struct {
 // ErrToken is returned for a token that is not of the form we accept, before any signature is looked at.
 var ErrToken = errors.New("token is malformed")
 
-// SignCompact makes a compact JWS of a JSON payload with alg, kid and typ in its header.
-func SignCompact(key *SigningKey, typ string, payload any) (string, error) {
-	header, err := json.Marshal(Header{key.Public().Algorithm(), key.Public().KeyID(), typ})
+// SignCompact makes a compact JWS of a JSON payload. keyID is what kid says; empty means the key's thumbprint.
+func SignCompact(key *SigningKey, keyID, typ string, payload any) (string, error) {
+	if keyID == "" {
+		keyID = key.Public().KeyID()
+	}
+	header, err := json.Marshal(Header{key.Public().Algorithm(), keyID, typ})
 	if err != nil {
 		return "", err
 	}
