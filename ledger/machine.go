@@ -1,0 +1,337 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/ledger/entry"
+)
+
+// Machine is the state machine: entries in, trees out. The same entries give the same rows, whoever runs it and however
+// they are batched. It reads committed rows through its [Reader] and keeps its own writes in memory until the owner has
+// committed them:
+//
+//	for each entry: m.Apply(raw)
+//	store.Commit(m.Changes())     // one atomic batch
+//	m.Committed()
+//
+// If a commit fails, throw the machine away and make a new one. It is not safe for concurrent use.
+type Machine struct {
+	reader   Reader
+	rows     map[string][]byte // written since the last commit, but for what Changes encodes
+	state    state
+	genesis  entry.Genesis
+	registry *entry.Registry // replaced, never changed in place
+	changed  bool            // the registry, since the last commit
+	pairs    []pair
+	pairOf   map[pairName]uint32
+	dirty    map[uint32]bool               // pairs changed since the last commit
+	census   int                           // bytes that the census may at most have
+	unsealed map[uint64]credential.Element // leaves changed since the last seal, with their values
+	draft    *draft
+}
+
+// NewMachine takes up the chain that the reader holds, or an empty one that waits for its genesis entry.
+func NewMachine(r Reader) (*Machine, error) {
+	m := &Machine{
+		reader: r, rows: make(map[string][]byte), registry: emptyRegistry(), pairOf: make(map[pairName]uint32),
+		dirty: make(map[uint32]bool), unsealed: make(map[uint64]credential.Element), state: newState(),
+	}
+	empty, err := checkVersion(r)
+	if err != nil || empty {
+		return m, err
+	}
+	if err := m.load(); err != nil {
+		return nil, fmt.Errorf("load the chain's state: %w", err)
+	}
+	return m, nil
+}
+
+// Get reads a row as of now, committed or not. It makes the machine a [Reader].
+func (m *Machine) Get(key []byte) ([]byte, error) {
+	if value, ok := m.rows[string(key)]; ok {
+		return value, nil
+	}
+	return m.reader.Get(key)
+}
+
+// step collects the effects of one entry, so that it happens whole or not at all. Until stage, the machine is
+// unchanged.
+type step struct {
+	m        *Machine
+	entry    *entry.Entry
+	header   entry.Header
+	result   Result
+	rows     map[string][]byte
+	state    state
+	genesis  *entry.Genesis
+	registry *entry.Registry // nil: unchanged
+	pairs    map[uint32]pair
+	census   int
+	leaves   map[uint64]credential.Element
+	sealed   bool
+}
+
+// Get reads a row as this entry leaves it.
+func (s *step) Get(key []byte) ([]byte, error) {
+	if value, ok := s.rows[string(key)]; ok {
+		return value, nil
+	}
+	return s.m.Get(key)
+}
+
+// Apply checks an entry completely and adds it to the chain, or refuses it with a [*Refusal] and changes nothing. The
+// same entry again gives its old result together with [ErrAlreadyLogged]. Errors that are no refusal mean that the
+// entry could not be checked.
+func (m *Machine) Apply(raw []byte) (Result, error) {
+	e, payload, err := parse(raw)
+	if err != nil {
+		return Result{}, err
+	}
+	return m.apply(e, payload)
+}
+
+// parse reads entry and payload, with a refusal for what is malformed. It needs no state.
+func parse(raw []byte) (*entry.Entry, entry.Payload, error) {
+	e, err := entry.Parse(raw)
+	if err != nil {
+		return nil, nil, refuse(ErrMalformed, "%v", err)
+	}
+	payload, err := e.ParsePayload()
+	if err != nil {
+		return nil, nil, refuse(ErrMalformed, "%v", err)
+	}
+	return e, payload, nil
+}
+
+func (m *Machine) apply(e *entry.Entry, payload entry.Payload) (Result, error) {
+	s := &step{
+		m: m, entry: e, header: e.Header(), rows: make(map[string][]byte), state: m.state, census: m.census,
+		pairs: make(map[uint32]pair), leaves: make(map[uint64]credential.Element),
+		result: Result{Index: m.state.Size, Digest: e.Digest()},
+	}
+	if err := s.checkChain(); err != nil {
+		return Result{}, err
+	}
+	next, err := m.NextSequence(s.header.Signer)
+	if err != nil {
+		return Result{}, err
+	}
+	if s.header.Sequence < next {
+		return m.replayed(s.header, e.Payload, next)
+	}
+	if err := s.checkSignatures(payload); err != nil {
+		return Result{}, err
+	}
+	if s.header.Sequence != next {
+		return Result{}, errSequence(s.header, next)
+	}
+	if err := s.take(payload); err != nil {
+		return Result{}, err
+	}
+	if err := s.log(); err != nil {
+		return Result{}, err
+	}
+	m.stage(s)
+	return s.result, nil
+}
+
+// NextSequence is the number that the signer's next entry must have.
+func (m *Machine) NextSequence(signer string) (uint64, error) { return nextSequence(m, signer) }
+
+func nextSequence(r Reader, signer string) (uint64, error) {
+	next, _, err := getU64(r, prefixNext+signer)
+	if err != nil {
+		return 0, fmt.Errorf("read the next number of %s: %w", signer, err)
+	}
+	return next, nil
+}
+
+// replayed answers an entry whose number was used. Payloads are compared, not bytes: ES256 signatures are malleable,
+// so one entry can come with many. No signature is checked, as nothing is done and the receipt is public.
+func (m *Machine) replayed(h entry.Header, payload []byte, next uint64) (Result, error) {
+	index, found, err := getU64(m, signedKey(h.Signer, h.Sequence))
+	if err != nil || !found {
+		return Result{}, fmt.Errorf("find entry %d of %s: %w", h.Sequence, h.Signer, errors.Join(err, errDamaged))
+	}
+	raw, err := readEntry(m, index)
+	if err != nil {
+		return Result{}, err
+	}
+	old, err := entry.Parse(raw)
+	if err != nil {
+		return Result{}, fmt.Errorf("entry %d in the store: %w", index, err)
+	}
+	if old.Header().Kind != h.Kind || string(old.Payload) != string(payload) {
+		return Result{}, errSequence(h, next)
+	}
+	result, err := readResult(m, index)
+	if err != nil {
+		return Result{}, err
+	}
+	return result, refuse(ErrAlreadyLogged, "it is entry %d", index)
+}
+
+var errDamaged = errors.New("the store is damaged")
+
+func errSequence(h entry.Header, next uint64) error {
+	return &Refusal{
+		Code: ErrSequence.Code, Expected: next,
+		Detail: fmt.Sprintf("number %d of %s, expected %d", h.Sequence, h.Signer, next),
+	}
+}
+
+// take checks the payload against the state and collects its effects.
+func (s *step) take(payload entry.Payload) error {
+	switch p := payload.(type) {
+	case entry.Genesis:
+		return s.found(p)
+	case entry.IssuerRegistered:
+		return s.registerIssuer(p)
+	case entry.IssuerRotated:
+		return s.rotateIssuer(p)
+	case entry.IssuerSuspended:
+		return s.suspendIssuer(p.DID, true)
+	case entry.IssuerReinstated:
+		return s.suspendIssuer(p.DID, false)
+	case entry.SchemaPublished:
+		return s.publishSchema(p)
+	case entry.CredentialsIssued:
+		return s.issue(p)
+	case entry.CredentialsSuspended:
+		return s.changeStatus(p.Leaves, statusSuspended)
+	case entry.CredentialsReinstated:
+		return s.changeStatus(p.Leaves, statusActive)
+	case entry.CredentialsRevoked:
+		return s.changeStatus(p.Leaves, statusRevoked)
+	case entry.VerifierRegistered:
+		return s.registerVerifier(p)
+	case entry.PolicyRegistered:
+		return s.registerPolicy(p)
+	case entry.ScopeRegistered:
+		return s.registerScope(p)
+	case entry.VerifyingKeyListed:
+		return s.listVerifyingKey(p)
+	case entry.Seal:
+		return s.seal(p)
+	}
+	panic(fmt.Sprintf("ledger: payload of type %T", payload)) // the codec knows no other
+}
+
+// log adds the entry to the log tree and its signer's row.
+func (s *step) log() error {
+	index := s.result.Index
+	hashes, err := tlog.StoredHashes(int64(index), s.entry.Bytes(), hashReader{s.m})
+	if err != nil {
+		return fmt.Errorf("hash entry %d: %w", index, err)
+	}
+	first := tlog.StoredHashIndex(0, int64(index))
+	for i, h := range hashes {
+		s.rows[numbered(prefixHash, uint64(first)+uint64(i))] = h[:]
+	}
+	s.rows[numbered(prefixEntry, index)] = s.entry.Bytes()
+	s.rows[numbered(prefixResult, index)] = s.result.row()
+	s.rows[prefixNext+s.header.Signer] = u64(s.header.Sequence + 1)
+	s.rows[signedKey(s.header.Signer, s.header.Sequence)] = u64(index)
+	s.state.Size++
+	return nil
+}
+
+// stage makes a step's effects the machine's. It cannot fail.
+func (m *Machine) stage(s *step) {
+	maps.Copy(m.rows, s.rows)
+	m.state, m.census = s.state, s.census
+	if s.genesis != nil {
+		m.genesis = *s.genesis
+	}
+	if s.registry != nil {
+		m.registry, m.changed = s.registry, true
+	}
+	for id, p := range s.pairs {
+		if int(id) == len(m.pairs) {
+			m.pairs = append(m.pairs, p)
+			m.pairOf[p.pairName] = id
+		}
+		m.pairs[id] = p
+		m.dirty[id] = true
+	}
+	maps.Copy(m.unsealed, s.leaves)
+	if s.sealed {
+		clear(m.unsealed)
+	}
+	m.draft = nil
+}
+
+// Changes are the rows to write, in one atomic batch, before [Machine.Committed].
+func (m *Machine) Changes() (map[string][]byte, error) {
+	if len(m.rows) == 0 {
+		return nil, nil
+	}
+	rows := maps.Clone(m.rows)
+	rows[rowVersion] = []byte{0, 0, 0, formatVersion}
+	state, err := credential.Canonical(m.state)
+	if err != nil {
+		return nil, fmt.Errorf("encode state: %w", err)
+	}
+	rows[rowState] = state
+	if m.changed {
+		if rows[rowRegistry], err = credential.Canonical(m.registry); err != nil {
+			return nil, fmt.Errorf("encode registry: %w", err)
+		}
+	}
+	for id := range m.dirty {
+		rows[pairKey(id)] = m.pairs[id].row()
+	}
+	return rows, nil
+}
+
+// Committed forgets the changes: they are durable and the reader returns them.
+func (m *Machine) Committed() {
+	clear(m.rows)
+	clear(m.dirty)
+	m.changed = false
+}
+
+// Size is the number of entries.
+func (m *Machine) Size() uint64 { return m.state.Size }
+
+// Root is the RFC 6962 root of the log tree over all entries.
+func (m *Machine) Root() (tlog.Hash, error) { return RootAt(m, m.state.Size) }
+
+// Genesis is the chain's first entry and its hash, which is all zero on an empty chain.
+func (m *Machine) Genesis() (entry.Genesis, credential.Digest) { return m.genesis, m.state.Genesis }
+
+// Registry is the registry in the making; the next seal puts it into effect. It must not be changed.
+func (m *Machine) Registry() *entry.Registry { return m.registry }
+
+// RootAt computes the root of the first size entries from the stored hashes, not from the entries.
+func RootAt(r Reader, size uint64) (tlog.Hash, error) {
+	root, err := tlog.TreeHash(int64(size), hashReader{r})
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("root of the first %d entries: %w", size, err)
+	}
+	return root, nil
+}
+
+// hashReader reads stored hashes for x/mod's tlog.
+type hashReader struct{ r Reader }
+
+// ReadHashes implements tlog.HashReader.
+func (h hashReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		value, err := h.r.Get([]byte(numbered(prefixHash, uint64(index))))
+		if err != nil {
+			return nil, fmt.Errorf("read stored hash %d: %w", index, err)
+		}
+		if len(value) != tlog.HashSize {
+			return nil, fmt.Errorf("stored hash %d has %d bytes: %w", index, len(value), errDamaged)
+		}
+		copy(hashes[i][:], value)
+	}
+	return hashes, nil
+}
