@@ -3,6 +3,7 @@ package circuitstest
 import (
 	"math/rand/v2"
 
+	"github.com/bulla-id/bulla/circuits/enrolment"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/tree"
@@ -129,4 +130,16 @@ func bounds(r *rand.Rand, v uint64, inside bool) (low, high uint64) {
 	}
 	low = v + 1 + r.Uint64N(1<<64-1-v)
 	return low, low + r.Uint64N(1<<64-1-low+1)
+}
+
+// RandomEnrolment is an enrolment that holds.
+func RandomEnrolment(r *rand.Rand) (enrolment.Public, enrolment.Private) {
+	private := enrolment.Private{Master: credential.Secret{Element: Element(r)}, Blinding: credential.Secret{Element: Element(r)}}
+	scope := Element31(r)
+	return enrolment.Public{
+		HolderCommitment: credential.HolderCommitment(private.Master, private.Blinding),
+		RegisterScope:    scope,
+		Pseudonym:        credential.Pseudonym(private.Master, scope),
+		Challenge:        Element31(r),
+	}, private
 }
