@@ -145,14 +145,31 @@ func TestLine(t *testing.T) {
 	}
 	good := string(files["AT/1.json"])
 	for name, c := range map[string]struct{ text, want string }{
-		"not JSON":        {"HC1:", "not a test file"},
-		"nothing in it":   {"{}", "none of PREFIX"},
-		"bad hex":         {`{"COSE":"xyz"}`, "decode hex"},
-		"bad clock":       {strings.Replace(good, "2021-05-06T18:00:00Z", "yesterday", 1), "TESTCTX.VALIDATIONCLOCK"},
-		"bad certificate": {strings.Replace(good, `"CERTIFICATE": "MII`, `"CERTIFICATE": "MIJ`, 1), "TESTCTX.CERTIFICATE"},
+		"not JSON":      {"HC1:", "not a test file"},
+		"nothing in it": {"{}", "none of PREFIX"},
+		"bad hex":       {`{"COSE":"xyz"}`, "decode hex"},
+		"bad clock":     {strings.Replace(good, "2021-05-06T18:00:00Z", "yesterday", 1), "TESTCTX.VALIDATIONCLOCK"},
 	} {
 		if _, err := Line("f", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestFilesThatLackSomething(t *testing.T) {
+	good := string(testFiles(t)["AT/1.json"])
+	for name, c := range map[string]struct {
+		text, reason string
+		step         Step
+	}{
+		"bad certificate": {strings.Replace(good, `"CERTIFICATE": "MII`, `"CERTIFICATE": "MIJ`, 1), "TESTCTX.CERTIFICATE", StepSignature},
+		"no certificate":  {strings.Replace(good, `"CERTIFICATE"`, `"OTHER"`, 1), "TESTCTX.CERTIFICATE", StepSignature},
+		"no clock":        {strings.Replace(good, `"VALIDATIONCLOCK"`, `"OTHER"`, 1), "", ""},
+		"byte order mark": {"\xef\xbb\xbf" + good, "", ""},
+	} {
+		report, err := CheckFile([]byte(c.text))
+		if err != nil || report.Step != c.step || !strings.Contains(report.Reason, c.reason) {
+			t.Errorf("%s: step %q, reason %q, error %v", name, report.Step, report.Reason, err)
 		}
 	}
 }
@@ -211,8 +228,8 @@ func FuzzCheck(f *testing.F) {
 		signers = append(signers, sample.Signer)
 	}
 	for _, data := range testFiles(f) {
-		if file, err := parseFile(data); err == nil && file.Prefix != nil && len(data) < 3000 {
-			f.Add(*file.Prefix)
+		if file, err := parseFile(data); err == nil && file.Prefix != "" && len(data) < 3000 {
+			f.Add(file.Prefix)
 		}
 	}
 	checker := New(Config{Signers: signers, Clock: func() time.Time { return samples[0].Clock }})

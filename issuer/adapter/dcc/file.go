@@ -19,13 +19,13 @@ const maxFile = 4 << 20
 
 // file is one test file, as far as we read it. Values are of any type, since the states wrote several.
 type file struct {
-	Prefix     *string `json:"PREFIX"`
-	Base45     *string `json:"BASE45"`
-	Compressed *string `json:"COMPRESSED"`
-	COSE       *string `json:"COSE"`
+	Prefix     string `json:"PREFIX"`
+	Base45     string `json:"BASE45"`
+	Compressed string `json:"COMPRESSED"`
+	COSE       string `json:"COSE"`
 	Context    struct {
-		Certificate *string `json:"CERTIFICATE"`
-		Clock       *string `json:"VALIDATIONCLOCK"`
+		Certificate string `json:"CERTIFICATE"`
+		Clock       string `json:"VALIDATIONCLOCK"`
 	} `json:"TESTCTX"`
 	Expected map[string]any `json:"EXPECTEDRESULTS"`
 }
@@ -56,19 +56,24 @@ type Report struct {
 
 // CheckFile checks the certificate of a test file against the file's own signer, at its own clock, and compares the
 // outcome with what the file expects. It starts from the text of the QR code, or else from the first later form that
-// the file has. A file without a clock is judged at the certificate's time of issue.
+// the file has. A file without a clock is judged at the certificate's time of issue, and one whose signer's certificate
+// is missing or unusable is refused at the signature.
 func CheckFile(data []byte) (Report, error) {
 	f, err := parseFile(data)
 	if err != nil {
 		return Report{}, err
 	}
-	checker, err := f.checker()
+	signer, signerErr := f.signer()
+	checker, err := f.checker(signer)
 	if err != nil {
 		return Report{}, err
 	}
 	result, err := f.check(checker)
 	if err != nil {
 		return Report{}, err
+	}
+	if result.Step == StepSignature && signerErr != nil {
+		result.Reason = signerErr.Error()
 	}
 	return Report{Result: result, Disagreements: f.disagreements(result)}, nil
 }
@@ -81,26 +86,39 @@ func parseFile(data []byte) (*file, error) {
 	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), f); err != nil {
 		return nil, fmt.Errorf("not a test file: %w", err)
 	}
-	if f.Prefix == nil && f.Base45 == nil && f.Compressed == nil && f.COSE == nil {
+	if f.Prefix == "" && f.Base45 == "" && f.Compressed == "" && f.COSE == "" {
 		return nil, errors.New("not a test file: it has none of PREFIX, BASE45, COMPRESSED, COSE")
 	}
 	return f, nil
 }
 
-func (f *file) checker() (*Checker, error) {
-	clock, err := f.clock()
+func (f *file) signer() (*Signer, error) {
+	if f.Context.Certificate == "" {
+		return nil, errors.New("the file has no TESTCTX.CERTIFICATE to verify with")
+	}
+	signer, err := parseSignerText(f.Context.Certificate)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("TESTCTX.CERTIFICATE: %w", err)
 	}
-	cfg := Config{Clock: clock}
-	if f.Context.Certificate != nil {
-		signer, err := parseSignerText(*f.Context.Certificate)
-		if err != nil {
-			return nil, fmt.Errorf("TESTCTX.CERTIFICATE: %w", err)
-		}
-		cfg.Signers = []*Signer{signer}
+	return signer, nil
+}
+
+// checker knows the file's signer, unless that is nil, and the file's clock.
+func (f *file) checker(signer *Signer) (*Checker, error) {
+	checker := New(Config{})
+	if signer != nil {
+		checker.signers = []*Signer{signer}
 	}
-	return New(cfg), nil
+	if f.Context.Clock == "" {
+		checker.atIssue = true
+		return checker, nil
+	}
+	clock, err := ParseClock(f.Context.Clock)
+	if err != nil {
+		return nil, fmt.Errorf("TESTCTX.VALIDATIONCLOCK: %w", err)
+	}
+	checker.clock = func() time.Time { return clock }
+	return checker, nil
 }
 
 // parseSignerText reads a certificate in base64, with or without the lines of PEM around it.
@@ -132,30 +150,18 @@ func ParseClock(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time like 2021-05-03T18:00:00Z", text)
 }
 
-// clock is the file's clock, or nil if it has none.
-func (f *file) clock() (func() time.Time, error) {
-	if f.Context.Clock == nil {
-		return nil, nil
-	}
-	t, err := ParseClock(*f.Context.Clock)
-	if err != nil {
-		return nil, fmt.Errorf("TESTCTX.VALIDATIONCLOCK: %w", err)
-	}
-	return func() time.Time { return t }, nil
-}
-
 func (f *file) check(c *Checker) (Result, error) {
 	switch {
-	case f.Prefix != nil:
-		return c.Check(*f.Prefix), nil
-	case f.Base45 != nil:
-		return c.Check(Prefix + *f.Base45), nil
+	case f.Prefix != "":
+		return c.Check(f.Prefix), nil
+	case f.Base45 != "":
+		return c.Check(Prefix + f.Base45), nil
 	}
 	text, check, field := f.Compressed, c.checkCompressed, "COMPRESSED"
-	if text == nil {
+	if text == "" {
 		text, check, field = f.COSE, c.checkMessage, "COSE"
 	}
-	data, err := hex.DecodeString(strings.TrimSpace(*text))
+	data, err := hex.DecodeString(strings.TrimSpace(text))
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: decode hex: %w", field, err)
 	}

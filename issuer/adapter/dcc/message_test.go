@@ -323,14 +323,28 @@ func TestRSA(t *testing.T) {
 	}
 }
 
+// TestOtherCurve signs with ES256 and P-384, as ES has done.
+func TestOtherCurve(t *testing.T) {
+	f := newForge(t, ecKey(t, elliptic.P384()), cose.AlgorithmES256)
+	protected, none := f.headers()
+	good := f.sign(t, protected, none, claimsSet(content(nil)))
+	if result := f.check(t, good, issued); !result.Accepted {
+		t.Errorf("step %q: %s", result.Step, result.Reason)
+	}
+	good[3].([]byte)[95] ^= 1
+	if result := f.check(t, good, issued); result.Step != StepSignature {
+		t.Errorf("tampered: step %q", result.Step)
+	}
+}
+
 func TestParseSignerRefuses(t *testing.T) {
 	good := newForge(t, ecKey(t, elliptic.P256()), cose.AlgorithmES256).der
-	p384, err := x509.MarshalPKIXPublicKey(ecKey(t, elliptic.P384()).Public())
+	p224, err := x509.MarshalPKIXPublicKey(ecKey(t, elliptic.P224()).Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parsePublicKey(p384); err == nil {
-		t.Error("a P-384 key is read")
+	if _, err := parsePublicKey(p224); err == nil {
+		t.Error("a P-224 key is read")
 	}
 	for name, der := range map[string][]byte{
 		"nothing": nil, "cut short": good[:len(good)-1], "something after it": append(bytes.Clone(good), 0),

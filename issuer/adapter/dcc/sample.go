@@ -40,9 +40,13 @@ func loadSample(name string) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	checker, err := f.checker()
+	signer, err := f.signer()
 	if err != nil {
 		return Sample{}, err
 	}
-	return Sample{Name: name, Text: *f.Prefix, Signer: checker.signers[0], Clock: checker.clock()}, nil
+	clock, err := ParseClock(f.Context.Clock)
+	if err != nil {
+		return Sample{}, err
+	}
+	return Sample{Name: name, Text: f.Prefix, Signer: signer, Clock: clock}, nil
 }

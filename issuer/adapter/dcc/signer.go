@@ -3,7 +3,6 @@ package dcc
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -72,7 +71,8 @@ type tbsCertificate struct {
 
 var oidPSSKey = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 
-// parsePublicKey reads a P-256 key, or an RSA one of at least 2,048 bits, whether marked as for any use or for PSS only.
+// parsePublicKey reads an EC key, or an RSA one of at least 2,048 bits, whether marked as for any use or for PSS only. In
+// COSE, ES256 goes with any curve of at least 256 bits (RFC 9053, section 2.1); P-256 is the rule, ES has signed with P-384.
 func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier
@@ -93,8 +93,8 @@ func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
 	}
 	switch key := publicKey.(type) {
 	case *ecdsa.PublicKey:
-		if key.Curve != elliptic.P256() {
-			return nil, fmt.Errorf("curve %s, but ES256 wants P-256", key.Curve.Params().Name)
+		if bits := key.Curve.Params().BitSize; bits < 256 {
+			return nil, fmt.Errorf("a curve of %d bits, want at least 256", bits)
 		}
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < 2048 || bits > 8192 {
