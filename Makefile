@@ -1,0 +1,56 @@
+# Bulla: `make` lists what can be made. Needed: Go 1.26, make, git. The outside judges of `make check` also need node.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BULLA := bin/bulla
+DATA ?= data
+STATICCHECK := go tool -modfile=tools/go.mod staticcheck
+WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/entry/... ./internal/openid/... ./internal/jose/...
+
+.PHONY: help build run demo test check check-without-test format vet staticcheck wasm generate judges bench soak clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## build bin/bulla
+	go build -trimpath -o $(BULLA) ./cmd/bulla
+
+run: build ## start everything on loopback, with development keys, and say what to try
+	$(BULLA) serve --dev --data $(DATA)
+
+demo: build ## tell the whole story in a terminal, in under a minute
+	$(BULLA) demo
+
+test: ## all tests that need Go only (about 5 minutes)
+	go test ./...
+
+check: test check-without-test ## what CI runs: tests, format, vet, staticcheck, js/wasm, generate-and-clean, outside judges
+
+check-without-test: format vet staticcheck wasm generate judges
+
+format: ## fail if gofmt would change anything
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+
+vet: ## go vet
+	go vet ./...
+
+staticcheck: ## staticcheck, pinned in tools/go.mod
+	$(STATICCHECK) ./...
+
+wasm: ## build what runs in browsers
+	GOOS=js GOARCH=wasm go build $(WASM)
+
+generate: ## regenerate the test vectors; the tree must stay clean
+	go generate ./testvectors
+	@git diff --exit-code --stat -- testvectors || { echo "regenerating changed the test vectors: commit them with the reason"; exit 1; }
+
+judges: ## implementations that are not ours check our formats (node)
+	testvectors/check/run
+
+bench: build ## measure; one JSON line a figure
+	$(BULLA) bench --json
+
+soak: ## hours of random operations and power cuts
+	BULLA_SOAK=1 go test -timeout 24h ./...
+
+clean: ## remove what was built (not the data folder)
+	rm -rf bin
