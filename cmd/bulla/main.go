@@ -1,0 +1,66 @@
+// Bulla is zero-knowledge credentials for public offices: agencies issue, a public chain keeps the commitments, citizens
+// prove facts, relying parties verify. This one program runs any role, or all of them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// console is where a command reads and writes.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run executes one command and returns its exit code: 0 if it did what was asked.
+func run(ctx context.Context, args []string, c console) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(c.err, "bulla:", err)
+		return 1
+	}
+	return 0
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bulla",
+		Short: "Zero-knowledge credentials for public offices",
+		Long: `Agencies issue credentials and put their commitments onto an append-only chain that anyone can check.
+Citizens prove facts about them without showing them. Relying parties verify.
+
+Every command that prints for people prints JSON with --json.`,
+		Example: `  bulla demo                  the whole story in under a minute
+  bulla serve --dev           all roles on loopback, with development keys
+  bulla wallet --help         what a citizen does`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().Bool("json", false, "print JSON")
+	root.AddCommand(issuerCommand())
+	return root
+}
+
+// asJSON tells whether --json was given.
+func asJSON(cmd *cobra.Command) bool {
+	yes, err := cmd.Flags().GetBool("json")
+	return err == nil && yes
+}
