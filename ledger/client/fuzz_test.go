@@ -1,0 +1,72 @@
+package client_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/bulla-id/bulla/ledger/client"
+)
+
+// missing answers 404 for paths that contain a text.
+func missing(h http.Handler, text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, text) {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func FuzzParseBundle(f *testing.F) {
+	f.Add([]byte{0, 1, 'a', 0, 0}, 2)
+	f.Add([]byte{0xff, 0xff, 1}, 1)
+	f.Add([]byte{}, 0)
+	f.Add([]byte{}, -1)
+	f.Fuzz(func(t *testing.T, data []byte, width int) {
+		entries, err := client.ParseBundle(data, width)
+		if err != nil {
+			return
+		}
+		var again []byte
+		for _, e := range entries {
+			again = append(binary.BigEndian.AppendUint16(again, uint16(len(e))), e...)
+		}
+		if len(entries) != width || !bytes.Equal(again, data) {
+			t.Errorf("%d entries do not give the bundle again", len(entries))
+		}
+	})
+}
+
+func FuzzParseCheckpoint(f *testing.F) {
+	h := newHost(f, nil)
+	h.seal(start + 10)
+	logKey := must2(note.NewVerifier(h.founding.LogKey))(f)
+	f.Add(h.checkpoint)
+	for _, text := range []string{
+		origin + "\n04\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		origin + "\n0\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		origin + "\n4\nAAAA\n",
+		origin + "\n4\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nmore\n",
+		origin + "\n9007199254740992\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		"other\n4\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+	} {
+		// Signed by the log, so that only the form can be wrong.
+		signed := must2(note.Sign(&note.Note{Text: text}, h.logSigner))(f)
+		if _, err := client.ParseCheckpoint(signed, logKey); err == nil {
+			f.Errorf("accepted %q", text)
+		}
+		f.Add(signed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := client.ParseCheckpoint(data, logKey)
+		if err == nil && (c.Size != 4 || c.Origin != origin) {
+			t.Errorf("accepted a checkpoint that was never signed: %q", data)
+		}
+	})
+}

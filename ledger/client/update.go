@@ -1,0 +1,218 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/ledger/entry"
+)
+
+// Update fetches the newest checkpoint, checks it against policy and memory, and returns what it fixes. Errors:
+// [ErrPolicy], [ErrTampered], [ErrRollback], [ErrNoSeal]; [ErrFork], from then on for ever; and those of the network.
+// After any error the earlier views stay valid.
+func (c *Client) Update(ctx context.Context) (*View, error) {
+	if err := c.updating.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer c.updating.leave()
+	view, err := c.update(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("update from ledger: %w", err)
+	}
+	c.view.Store(view)
+	c.updated.Store(c.cfg.Clock().UnixNano())
+	return view, nil
+}
+
+func (c *Client) update(ctx context.Context) (*View, error) {
+	if c.state.Conflict != "" {
+		return nil, &ForkError{[]byte(c.state.Checkpoint), []byte(c.state.Conflict), ErrFork}
+	}
+	if err := c.loadGenesis(ctx); err != nil {
+		return nil, err
+	}
+	text, err := c.http.get(ctx, "/checkpoint", MaxCheckpoint, 0)
+	if err != nil {
+		return nil, err
+	}
+	served, err := c.policy.accept(text)
+	if err != nil {
+		return nil, err
+	}
+	if known := c.Latest(); known != nil && known.Checkpoint.Tree() == served.Tree() {
+		return known, nil
+	}
+	if err := c.advance(ctx, served); err != nil {
+		return nil, err
+	}
+	return c.look(ctx, served)
+}
+
+// loadGenesis fetches the genesis entry once.
+func (c *Client) loadGenesis(ctx context.Context) error {
+	if c.genesis != nil {
+		return nil
+	}
+	raw, err := c.http.get(ctx, "/genesis", entry.MaxSize, 0)
+	if err != nil {
+		return err
+	}
+	if got := credential.DigestOf(raw); got != c.cfg.Genesis {
+		return fmt.Errorf("genesis entry has the hash %s, want %s: %w", got, c.cfg.Genesis, ErrTampered)
+	}
+	g, err := parseGenesis(raw)
+	if err != nil {
+		return fmt.Errorf("genesis entry: %w", err)
+	}
+	if err := c.policy.validateFor(g); err != nil {
+		return err
+	}
+	c.genesis = &genesis{g, raw}
+	return nil
+}
+
+func parseGenesis(raw []byte) (entry.Genesis, error) {
+	e, err := entry.Parse(raw)
+	if err != nil {
+		return entry.Genesis{}, err
+	}
+	payload, err := e.ParsePayload()
+	if err != nil {
+		return entry.Genesis{}, err
+	}
+	g, ok := payload.(entry.Genesis)
+	if !ok {
+		return g, fmt.Errorf("entry is of kind %s", e.Header().Kind)
+	}
+	return g, nil
+}
+
+// advance makes a checkpoint the last one seen, if the log it stands for continues the one seen before.
+func (c *Client) advance(ctx context.Context, served Checkpoint) error {
+	if c.state.Checkpoint == "" {
+		if err := c.checkStart(ctx, served.Tree()); err != nil {
+			return err
+		}
+		return c.remember(memoryState{Genesis: c.cfg.Genesis, Checkpoint: string(served.Text)})
+	}
+	// It was accepted under the policy of its day; what must hold still is the log's own signature.
+	seen, err := ParseCheckpoint([]byte(c.state.Checkpoint), c.policy.log)
+	if err != nil {
+		return fmt.Errorf("the last checkpoint seen: %w", err)
+	}
+	older, newer := seen, served
+	if served.Size < seen.Size {
+		older, newer = served, seen
+	}
+	// The hashes are checked against the newer root, so that another root at the older size proves a fork.
+	root, err := c.log.RootAt(ctx, newer.Tree(), older.Size)
+	switch {
+	case err != nil && served.Size < seen.Size:
+		return fmt.Errorf("%w (and: %w)", &ForkError{seen.Text, served.Text, ErrRollback}, err)
+	case err != nil:
+		return fmt.Errorf("check that the log continues the one of size %d: %w", seen.Size, err)
+	case root != tlog.Hash(older.Root):
+		return c.raiseFork(seen, served)
+	case served.Size < seen.Size:
+		return &ForkError{seen.Text, served.Text, ErrRollback}
+	}
+	if err := c.checkStart(ctx, served.Tree()); err != nil {
+		return err
+	}
+	return c.remember(memoryState{Genesis: c.cfg.Genesis, Checkpoint: string(served.Text)})
+}
+
+// checkStart checks that entry 0 is the genesis entry.
+func (c *Client) checkStart(ctx context.Context, tree tlog.Tree) error {
+	if c.Latest() != nil {
+		return nil // this log continues one that was checked
+	}
+	hash, err := c.log.RecordHash(ctx, tree, 0)
+	if err != nil {
+		return err
+	}
+	if hash != tlog.RecordHash(c.genesis.raw) {
+		return fmt.Errorf("entry 0 of the log is not the genesis entry: %w", ErrTampered)
+	}
+	return nil
+}
+
+func (c *Client) raiseFork(seen, served Checkpoint) error {
+	fork := &ForkError{seen.Text, served.Text, ErrFork}
+	if err := c.remember(memoryState{c.cfg.Genesis, string(seen.Text), string(served.Text)}); err != nil {
+		c.state.Conflict = string(served.Text) // this process stops at any rate
+		return fmt.Errorf("%w (and: %w)", fork, err)
+	}
+	return fork
+}
+
+func (c *Client) remember(s memoryState) error {
+	if err := s.save(c.cfg.Memory); err != nil {
+		return fmt.Errorf("save the last checkpoint seen: %w", err)
+	}
+	c.state = s
+	return nil
+}
+
+// look reads what a checkpoint fixes.
+func (c *Client) look(ctx context.Context, checkpoint Checkpoint) (*View, error) {
+	last, err := c.lastSeal(ctx, checkpoint.Tree())
+	if err != nil {
+		return nil, err
+	}
+	v := &View{
+		GenesisHash: c.cfg.Genesis, Genesis: c.genesis.content, Checkpoint: checkpoint,
+		Seal: last.Seal, SealIndex: last.Index,
+	}
+	if v.Registry, err = c.RegistryAt(ctx, last.Seal); err != nil {
+		return nil, err
+	}
+	v.Census, err = c.CensusAt(ctx, last.Seal)
+	return v, err
+}
+
+// lastSeal finds the last seal of a tree: normally its last entry.
+func (c *Client) lastSeal(ctx context.Context, tree tlog.Tree) (SealAt, error) {
+	end := uint64(tree.N)
+	for index := end; index > 0 && end-index < uint64(c.cfg.Limits.Unsealed); index-- {
+		raw, err := c.log.Entry(ctx, tree, index-1)
+		if err != nil {
+			return SealAt{}, err
+		}
+		if isSeal(raw) {
+			return parseSeal(raw, index-1, c.cfg.Genesis, c.genesis.content.OperatorKey)
+		}
+	}
+	return SealAt{}, ErrNoSeal
+}
+
+func isSeal(raw []byte) bool {
+	e, err := entry.Parse(raw)
+	return err == nil && e.Header().Kind == entry.KindSeal
+}
+
+// parseSeal reads a seal and checks that the operator signed it for this chain. That it says the truth is what
+// cosigners vouch for.
+func parseSeal(raw []byte, index uint64, genesis credential.Digest, operator jose.PublicKey) (SealAt, error) {
+	e, err := entry.Parse(raw)
+	if err != nil {
+		return SealAt{}, fmt.Errorf("entry %d: %w", index, err)
+	}
+	header := e.Header()
+	if header.Kind != entry.KindSeal || header.Signer != entry.Operator || header.Genesis != genesis || len(e.Signatures) != 1 {
+		return SealAt{}, fmt.Errorf("entry %d is no seal of this chain: %w", index, ErrTampered)
+	}
+	if err := e.Verify(0, operator); err != nil {
+		return SealAt{}, fmt.Errorf("seal at entry %d: %w: %w", index, ErrTampered, err)
+	}
+	payload, err := e.ParsePayload()
+	if err != nil {
+		return SealAt{}, fmt.Errorf("seal at entry %d: %w", index, err)
+	}
+	seal := payload.(entry.Seal)
+	return SealAt{seal, index, seal.Time.Time()}, nil
+}
