@@ -1,0 +1,341 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/ledger/entry"
+)
+
+// Store keeps the rows. Whoever can change it can make us refuse to start; what is published was read back and compared
+// with what was signed.
+type Store interface {
+	Reader
+	// Commit writes all rows or none and returns nil only when they are durable. After an error it is open which of
+	// the two happened, and the ledger stops.
+	Commit(rows map[string][]byte) error
+	// Each visits the rows whose keys begin with prefix, ascending, until visit returns an error.
+	Each(prefix []byte, visit func(key, value []byte) error) error
+}
+
+// Register keeps the last signed checkpoint, outside the store, so that a store that was put back to yesterday is
+// noticed. Whoever can change register and store together can make us sign a second tree; only cosigners prevent that.
+type Register interface {
+	// Read returns the content, or an error that is [ErrAbsent].
+	Read() ([]byte, error)
+	// Swap replaces the content if it is old (nil: absent), durably, or changes nothing.
+	Swap(old, content []byte) error
+}
+
+// Config is what a log needs. Zero values of limits mean the defaults.
+type Config struct {
+	Store     Store
+	Register  Register
+	LogSigner note.Signer      // signs checkpoints; its verifier key stands in genesis
+	Operator  *jose.SigningKey // signs seals; its public key stands in genesis
+	Cosigners []TrustedCosigner
+	Threshold int // how many cosignatures a published checkpoint needs; 0 without cosigners, on dev chains only
+	Logger    *slog.Logger
+	Now       func() time.Time
+
+	MaxPending int           // submissions waiting; 1,024
+	MaxBatch   int           // entries in one commit; 512
+	RetryAfter time.Duration // between attempts to collect cosignatures; 2 s
+}
+
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Store == nil || cfg.Register == nil || cfg.LogSigner == nil || cfg.Operator == nil {
+		return cfg, errors.New("ledger needs store, register, log key and operator key")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxPending <= 0 {
+		cfg.MaxPending = 1024
+	}
+	if cfg.MaxBatch <= 0 {
+		cfg.MaxBatch = 512
+	}
+	if cfg.RetryAfter <= 0 {
+		cfg.RetryAfter = 2 * time.Second
+	}
+	return cfg, nil
+}
+
+var (
+	// ErrBusy is returned when too many submissions wait. Try again after a second.
+	ErrBusy = errors.New("too many entries are waiting")
+	// ErrStopped is returned when the log was closed or had to stop. It is open whether the entry is in the log:
+	// submit the same entry again once the ledger runs.
+	ErrStopped = errors.New("the ledger has stopped")
+)
+
+// Log is the embedded sequencer: it orders entries, makes them durable, signs and publishes checkpoints, and seals. It
+// is safe for concurrent use.
+//
+// For each batch, in this order: apply in memory, commit with Sync, read back and rehash, sign, write the register,
+// publish. What arrives while a batch is being written is the next batch. Crashes leave:
+//
+//	before the commit is durable     nothing happened
+//	after it, before the register    entries are there; opening signs them
+//	after the register               opening serves the register's checkpoint, never another one of that size
+type Log struct {
+	cfg       Config
+	genesis   entry.Genesis
+	verifier  note.Verifier
+	cosigners *cosigners
+	machine   *Machine // owned by run after Open
+
+	submissions chan submission
+	sealed      chan struct{} // room for one: there is a seal to publish
+	cancel      context.CancelFunc
+	stopped     chan struct{}
+	wait        sync.WaitGroup
+
+	mu        sync.Mutex
+	head      head          // written by run
+	published head          // written by publish
+	unpublish head          // the newest checkpoint with a seal, to be published; written by run
+	changed   chan struct{} // closed and replaced when head or published change
+	broken    error         // why the log stopped by itself
+}
+
+// head is a signed checkpoint with the last seal in its tree.
+type head struct {
+	checkpoint
+	seal   uint64 // log index; 0: none
+	sealed bool
+}
+
+// submission is an entry on its way through the sequencer.
+type submission struct {
+	parsed parsed
+	answer chan answer // room for one
+}
+
+type parsed struct {
+	entry   *entry.Entry
+	payload entry.Payload
+}
+
+type answer struct {
+	result Result
+	err    error
+}
+
+// Submit hands in an entry and waits until it is in a signed checkpoint, or refused ([*Refusal], [ErrBusy],
+// [ErrStopped]). The same entry again returns its receipt together with [ErrAlreadyLogged]. When ctx ends first, it is
+// open whether the entry will be in the log.
+func (l *Log) Submit(ctx context.Context, raw []byte) (entry.Receipt, error) {
+	e, payload, err := parse(raw) // here, so that it uses all processors
+	if err != nil {
+		return entry.Receipt{}, err
+	}
+	s := submission{parsed{e, payload}, make(chan answer, 1)}
+	select {
+	case <-l.stopped:
+		return entry.Receipt{}, l.stopError()
+	default:
+	}
+	select {
+	case l.submissions <- s:
+	default:
+		return entry.Receipt{}, ErrBusy
+	}
+	select {
+	case a := <-s.answer:
+		return l.answered(a)
+	case <-l.stopped:
+		select { // it may have been answered in the last moment
+		case a := <-s.answer:
+			return l.answered(a)
+		default:
+			return entry.Receipt{}, l.stopError()
+		}
+	case <-ctx.Done():
+		return entry.Receipt{}, ctx.Err()
+	}
+}
+
+func (l *Log) answered(a answer) (entry.Receipt, error) {
+	if a.err != nil && !errors.Is(a.err, ErrAlreadyLogged) {
+		return entry.Receipt{}, a.err
+	}
+	receipt, err := l.receipt(a.result)
+	return receipt, errors.Join(a.err, err)
+}
+
+func (l *Log) stopError() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return fmt.Errorf("%w: %w", ErrStopped, l.broken)
+	}
+	return ErrStopped
+}
+
+// Ready tells whether the log takes entries; the error says why not.
+func (l *Log) Ready() error {
+	select {
+	case <-l.stopped:
+		return l.stopError()
+	default:
+		return nil
+	}
+}
+
+// Close stops the sequencer after the batch that it is writing. The store stays open: it is the caller's.
+func (l *Log) Close() error {
+	l.cancel()
+	l.wait.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+// fail stops the log for good. A restart checks everything.
+func (l *Log) fail(err error) {
+	l.mu.Lock()
+	if l.broken == nil {
+		l.broken = err
+	}
+	l.mu.Unlock()
+	l.cfg.Logger.Error("ledger stops", slog.Any("error", err))
+	l.cancel()
+}
+
+// run is the sequencer. It owns the machine.
+func (l *Log) run(ctx context.Context) {
+	defer close(l.stopped)
+	timer := time.NewTimer(l.untilSeal())
+	defer timer.Stop()
+	for {
+		var batch []submission
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-l.submissions:
+			batch = l.gather(s)
+		case <-timer.C:
+		}
+		if err := l.sequence(batch); err != nil {
+			l.fail(err)
+			return
+		}
+		timer.Reset(l.untilSeal())
+	}
+}
+
+// gather takes what waits, without waiting for more: under load the last batch's sync is the wait.
+func (l *Log) gather(first submission) []submission {
+	batch := []submission{first}
+	for len(batch) < l.cfg.MaxBatch {
+		select {
+		case s := <-l.submissions:
+			batch = append(batch, s)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// sequence takes a batch from submission to answer. An error means that the log must stop.
+func (l *Log) sequence(batch []submission) error {
+	answers := make([]answer, len(batch))
+	for i, s := range batch {
+		a := &answers[i]
+		a.result, a.err = l.machine.apply(s.parsed.entry, s.parsed.payload)
+		if refusal := (*Refusal)(nil); a.err != nil && !errors.As(a.err, &refusal) {
+			return fmt.Errorf("apply an entry: %w", a.err)
+		}
+	}
+	sealed, err := l.sealIfDue()
+	if err != nil {
+		return err
+	}
+	if err := l.commit(sealed); err != nil {
+		return err
+	}
+	for i, s := range batch {
+		s.answer <- answers[i]
+	}
+	return nil
+}
+
+// commit makes the machine's changes durable and signs their tree.
+func (l *Log) commit(sealed bool) error {
+	rows, err := l.machine.Changes()
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	from, size := l.head.size, l.machine.Size()
+	root, err := l.machine.Root()
+	if err != nil {
+		return err
+	}
+	if err := l.cfg.Store.Commit(rows); err != nil {
+		return fmt.Errorf("commit entries %d to %d: %w", from, size-1, err)
+	}
+	l.machine.Committed()
+	if err := readBack(l.cfg.Store, from, size, root); err != nil {
+		return fmt.Errorf("read back entries %d to %d: %w", from, size-1, err)
+	}
+	return l.sign(size, sealed)
+}
+
+// sign signs the tree of the first size entries of the store and publishes it as the head. It never signs two trees of
+// one size, nor a smaller after a larger.
+func (l *Log) sign(size uint64, sealed bool) error {
+	root, err := RootAt(l.cfg.Store, size)
+	if err != nil {
+		return err
+	}
+	last, _ := l.machine.Sealed()
+	next := head{seal: last.Index, sealed: last.Index > 0}
+	switch {
+	case size < l.head.size:
+		return fmt.Errorf("the tree has %d entries, but %d are signed", size, l.head.size)
+	case size == l.head.size && root != l.head.root:
+		return fmt.Errorf("two trees of %d entries", size)
+	case size == l.head.size:
+		next.checkpoint = l.head.checkpoint
+	default:
+		if next.checkpoint, err = newCheckpoint(l.genesis.Origin, size, root, l.cfg.LogSigner); err != nil {
+			return err
+		}
+		if err := l.cfg.Register.Swap(l.head.note, next.note); err != nil {
+			return fmt.Errorf("write the register of the last signed checkpoint: %w", err)
+		}
+	}
+	l.mu.Lock()
+	l.head = next
+	if sealed {
+		l.unpublish = next
+	}
+	l.notify()
+	l.mu.Unlock()
+	if sealed {
+		select {
+		case l.sealed <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// notify wakes who waits for a receipt. The caller holds mu.
+func (l *Log) notify() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
