@@ -26,13 +26,12 @@ func RandomStatement(r *rand.Rand) (presentation.Public, presentation.Private) {
 func NewRandom(r *rand.Rand) *Random {
 	c := RandomCredential(r)
 	active := NewTree()
-	active.Set(c.Index, c.Leaf())
+	leaves := map[uint64]credential.Element{c.Index ^ 1: Element(r)} // a neighbour, so that its level is not empty
 	for range r.IntN(3) {
-		if i := r.Uint64N(tree.Capacity); i != c.Index {
-			active.Set(i, Element(r))
-		}
+		leaves[r.Uint64N(tree.Capacity)] = Element(r)
 	}
-	active.Set(c.Index^1, Element(r)) // a neighbour, so that no level is empty but for the leaf
+	leaves[c.Index] = c.Leaf()
+	active.SetAll(leaves)
 	request := Request{
 		Issuers:   RandomSet(r, c.Issuer),
 		Now:       c.Envelope.ValidFrom + r.Uint64N(c.Envelope.ValidUntil-c.Envelope.ValidFrom+1),

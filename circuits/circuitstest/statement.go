@@ -5,7 +5,9 @@ package circuitstest
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
@@ -36,13 +38,25 @@ func Element31(r *rand.Rand) credential.Element {
 
 // Tree is an active tree in memory.
 type Tree struct {
-	root  credential.Element
-	tiles map[credential.Element][]byte
+	root   credential.Element
+	tiles  map[credential.Element][]byte
+	leaves map[uint64]credential.Element
+	paths  map[uint64]tree.Path // those computed under this root
 }
 
 // NewTree is an empty active tree.
 func NewTree() *Tree {
-	return &Tree{root: tree.EmptyRoots[credential.ActiveDepth], tiles: make(map[credential.Element][]byte)}
+	return &Tree{
+		root:   tree.EmptyRoots[credential.ActiveDepth],
+		tiles:  make(map[credential.Element][]byte),
+		leaves: make(map[uint64]credential.Element),
+		paths:  make(map[uint64]tree.Path),
+	}
+}
+
+// Clone is a copy that changes alone.
+func (t *Tree) Clone() *Tree {
+	return &Tree{t.root, maps.Clone(t.tiles), maps.Clone(t.leaves), maps.Clone(t.paths)}
 }
 
 // Root is the root of the tree as it is now.
@@ -59,23 +73,40 @@ func (t *Tree) Tile(_ int, name credential.Element) ([]byte, error) {
 
 // Set puts a leaf at an index; 0 empties it. It panics if the index is beyond the tree.
 func (t *Tree) Set(index uint64, leaf credential.Element) {
-	update, err := tree.UpdateActive(t.Tile, t.root, map[uint64]credential.Element{index: leaf})
+	t.SetAll(map[uint64]credential.Element{index: leaf})
+}
+
+// SetAll puts several leaves at once.
+func (t *Tree) SetAll(leaves map[uint64]credential.Element) {
+	changes := make(map[uint64]credential.Element)
+	for index, leaf := range leaves {
+		if t.leaves[index] != leaf {
+			changes[index], t.leaves[index] = leaf, leaf
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	update, err := tree.UpdateActive(t.Tile, t.root, changes)
 	if err != nil {
 		panic(err)
 	}
 	t.root = update.Root
-	for name, data := range update.Tiles {
-		t.tiles[name] = data
-	}
+	maps.Copy(t.tiles, update.Tiles)
+	clear(t.paths)
 }
 
 // Path leads from the leaf at an index to the root.
 func (t *Tree) Path(index uint64) tree.Path {
-	path, _, err := tree.ActivePath(t.Tile, t.root, index)
-	if err != nil {
-		panic(err)
+	path, ok := t.paths[index]
+	if !ok {
+		var err error
+		if path, _, err = tree.ActivePath(t.Tile, t.root, index); err != nil {
+			panic(err)
+		}
+		t.paths[index] = path
 	}
-	return path
+	return tree.Path{Index: path.Index, Siblings: slices.Clone(path.Siblings)}
 }
 
 // Credential is a credential as the holder knows it.

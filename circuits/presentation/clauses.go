@@ -12,22 +12,21 @@ import (
 func (c *Circuit) clauses(api frontend.API) {
 	var group group
 	for _, clause := range c.Intervals {
-		mode := c.mode(api, clause.Mode, clause.Slot, clause.Low, clause.High)
+		mode := newMode(api, gadget.Bits(api, clause.Mode, 3), clause.Slot, clause.Low, clause.High)
 		value := c.value(api, mode, clause.Slot)
 		inside := within(api, value, clause.Low, clause.High)
 		group.add(api, mode, truth(api, mode, value, inside))
 	}
 	for _, clause := range c.Equalities {
-		mode := c.mode(api, clause.Mode, clause.Slot, clause.Value)
+		mode := newMode(api, gadget.Bits(api, clause.Mode, 3), clause.Slot, clause.Value)
 		value := c.value(api, mode, clause.Slot)
 		equal := gadget.IsZero(api, api.Sub(value, clause.Value))
 		group.add(api, mode, truth(api, mode, value, equal))
 	}
 	for i, clause := range c.Memberships {
-		mode := c.mode(api, clause.Mode, clause.Slot, clause.Root)
-		// A prover who wants to can make a true membership look false, by another path. That never helps: sets are not
-		// negated, and false clauses satisfy nothing.
-		api.AssertIsEqual(mode.negated, 0)
+		// A prover who wants to can make a true membership look false, by another path. That never helps, as false clauses
+		// satisfy nothing and a set's mode has two bits only: it cannot be negated.
+		mode := newMode(api, gadget.Bits(api, clause.Mode, 2), clause.Slot, clause.Root)
 		value := c.value(api, mode, clause.Slot)
 		root := gadget.Root(api, value, c.SetPaths[i][:])
 		member := gadget.IsZero(api, api.Sub(root, clause.Root))
@@ -39,15 +38,18 @@ func (c *Circuit) clauses(api frontend.API) {
 // mode is a clause's mode in bits; on is 1 if the clause is required or in the any-of group.
 type mode struct{ required, anyOf, negated, on frontend.Variable }
 
-// mode decomposes a mode and refuses those that mean nothing: both groups, a negation without a group, and fields of
-// an off clause that are not 0.
-func (c *Circuit) mode(api frontend.API, public frontend.Variable, fields ...frontend.Variable) mode {
-	bits := gadget.Bits(api, public, 3)
-	m := mode{required: bits[0], anyOf: bits[1], negated: bits[2]}
-	api.AssertIsEqual(api.Mul(m.required, m.anyOf), 0)
-	m.on = api.Add(m.required, m.anyOf) // boolean, as not both are 1
+// newMode takes the bits of a mode, three or for sets two, and refuses those that mean nothing: both groups, a negation
+// without a group, and fields of an off clause that are not 0.
+func newMode(api frontend.API, bits []frontend.Variable, fields ...frontend.Variable) mode {
+	m := mode{required: bits[0], anyOf: bits[1], negated: 0}
+	both := api.Mul(m.required, m.anyOf)
+	api.AssertIsEqual(both, 0)
+	m.on = api.Sub(api.Add(m.required, m.anyOf), both)
 	off := gadget.Not(api, m.on)
-	api.AssertIsEqual(api.Mul(m.negated, off), 0)
+	if len(bits) == 3 {
+		m.negated = bits[2]
+		api.AssertIsEqual(api.Mul(m.negated, off), 0)
+	}
 	for _, field := range fields {
 		api.AssertIsEqual(api.Mul(field, off), 0)
 	}
