@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gowebpki/jcs"
@@ -18,7 +20,12 @@ const MaxDocument = 4 << 20
 // ErrNotNFC is returned for text that is not in Unicode normalisation form C: two spellings of one name.
 var ErrNotNFC = errors.New("text is not in Unicode normalisation form C")
 
-// Canonical returns value as RFC 8785 JSON. Text that is not valid UTF-8 or not in NFC is refused.
+// MaxJSONInteger is the greatest integer that a JSON number can be trusted with. Larger ones are refused, as RFC 8785
+// would round two of them to one: write them as strings.
+const MaxJSONInteger = 1<<53 - 1
+
+// Canonical returns value as RFC 8785 JSON. Text that is not valid UTF-8 or not in NFC, U+FFFD, and integers beyond
+// [MaxJSONInteger] are refused.
 func Canonical(value any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -29,8 +36,9 @@ func Canonical(value any) ([]byte, error) {
 	return CanonicalJSON(buf.Bytes())
 }
 
-// CanonicalJSON rewrites a JSON text as RFC 8785. Duplicate keys, invalid UTF-8, lone surrogates and text not in NFC
-// are refused, as they would let two readers see two documents.
+// CanonicalJSON rewrites a JSON text as RFC 8785. Duplicate keys, invalid UTF-8, lone surrogates, U+FFFD, text not in
+// NFC and integers beyond [MaxJSONInteger] are refused, as they would let two readers see two documents, or make one of
+// two.
 func CanonicalJSON(text []byte) ([]byte, error) {
 	if len(text) > MaxDocument {
 		return nil, fmt.Errorf("JSON document of %d bytes, at most %d are read", len(text), MaxDocument)
@@ -42,14 +50,14 @@ func CanonicalJSON(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("canonical JSON: %w", err)
 	}
-	if err := checkStrings(out); err != nil {
+	if err := checkTokens(out); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// checkStrings looks at every decoded string, as an escape could hide what the text form does not show.
-func checkStrings(text []byte) error {
+// checkTokens looks at every decoded string and number, as an escape could hide what the text form does not show.
+func checkTokens(text []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	for {
@@ -60,10 +68,46 @@ func checkStrings(text []byte) error {
 		if err != nil {
 			return fmt.Errorf("canonical JSON: %w", err)
 		}
-		if s, ok := token.(string); ok && !norm.NFC.IsNormalString(s) {
-			return fmt.Errorf("%q: %w", s, ErrNotNFC)
+		switch token := token.(type) {
+		case string:
+			err = checkText(token)
+		case json.Number:
+			err = checkNumber(token)
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// checkText refuses text with a second spelling. U+FFFD stands where encoding/json, and others, met broken text: two
+// broken texts would become one.
+func checkText(s string) error {
+	switch {
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%s is not valid UTF-8: %w", quote(s), ErrNotCanonical)
+	case strings.ContainsRune(s, utf8.RuneError):
+		return fmt.Errorf("%s contains U+FFFD, which stands for broken text: %w", quote(s), ErrNotCanonical)
+	case !norm.NFC.IsNormalString(s):
+		return fmt.Errorf("%s: %w", quote(s), ErrNotNFC)
+	}
+	return nil
+}
+
+func checkNumber(n json.Number) error {
+	if f, err := n.Float64(); err != nil || math.Abs(f) > MaxJSONInteger {
+		return fmt.Errorf("number %s is beyond 2^53: write it as a string: %w", n, ErrNotCanonical)
+	}
+	return nil
+}
+
+// quote shows the beginning of a text in an error, which must not grow with what a stranger sends.
+func quote(s string) string {
+	const shown = 64
+	if len(s) > shown {
+		return fmt.Sprintf("%q…", strings.ToValidUTF8(s[:shown], ""))
+	}
+	return fmt.Sprintf("%q", s)
 }
 
 // ParseCanonical decodes RFC 8785 JSON into target, which must be a pointer. The bytes must be exactly what [Canonical]
@@ -83,11 +127,14 @@ func ParseCanonical(text []byte, target any) error {
 	return nil
 }
 
-// ParseStrict decodes one JSON value that may be formatted freely, but has no duplicate keys, no unknown members and
-// nothing after it.
+// ParseStrict decodes one JSON value that may be formatted freely, but has no duplicate keys, no unknown or differently
+// spelled members, no null for a list or map, and nothing after it.
 func ParseStrict(text []byte, target any) error {
 	if _, err := CanonicalJSON(text); err != nil {
 		return err
+	}
+	if err := checkMembers(text, target); err != nil {
+		return fmt.Errorf("decode JSON: %w", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()

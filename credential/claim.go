@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Slots is the number of claims a credential has room for. Unused slots hold 0.
@@ -42,9 +40,6 @@ func (t Type) valid() bool {
 	return false
 }
 
-// numberOffset is added to numbers so that they are positive as field elements and 0 stays free for "absent".
-var numberOffset = new(big.Int).Lsh(big.NewInt(1), 63)
-
 // EncodeNumber is value + 2^63, in [1, 2^64). The one value that would encode to 0, -2^63, is refused.
 func EncodeNumber(value int64) (uint64, error) {
 	encoded := uint64(value) + 1<<63 // two's complement: this is the sum modulo 2^64, which is exact here
@@ -75,10 +70,9 @@ func EncodeText(s string) (Element, error) {
 		return Element{}, errors.New("text is empty; leave the claim out instead")
 	case len(s) > MaxText:
 		return Element{}, fmt.Errorf("text of %d bytes, at most %d", len(s), MaxText)
-	case !norm.NFC.IsNormalString(s):
-		return Element{}, ErrNotNFC
-	case strings.ToValidUTF8(s, "") != s:
-		return Element{}, fmt.Errorf("text is not valid UTF-8: %w", ErrNotCanonical)
+	}
+	if err := checkText(s); err != nil {
+		return Element{}, err
 	}
 	return F(tagClaim, []byte(s)), nil
 }
@@ -90,14 +84,14 @@ func (c ClaimType) Number(value string) (uint64, error) {
 		return parseDecimal(value, c.Scale)
 	case Date:
 		t, err := time.Parse(time.DateOnly, value)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not a date like 2024-02-29", value)
+		if err != nil || t.Format(time.DateOnly) != value {
+			return 0, fmt.Errorf("%s is not a date like 2024-02-29", quote(value))
 		}
 		return EncodeNumber(t.Unix() / secondsPerDay)
 	case DateTime:
 		t, err := time.Parse("2006-01-02T15:04:05Z", value)
 		if err != nil || t.Format("2006-01-02T15:04:05Z") != value {
-			return 0, fmt.Errorf("%q is not a UTC time like 2024-02-29T12:00:00Z", value)
+			return 0, fmt.Errorf("%s is not a UTC time like 2024-02-29T12:00:00Z", quote(value))
 		}
 		return EncodeNumber(t.Unix())
 	}
@@ -139,16 +133,16 @@ func parseDecimal(text string, scale int) (uint64, error) {
 	if scale > 0 {
 		whole, fraction, found := strings.Cut(text, ".")
 		if !found || len(fraction) != scale {
-			return 0, fmt.Errorf("%q does not have exactly %d digits after the point", text, scale)
+			return 0, fmt.Errorf("%s does not have exactly %d digits after the point", quote(text), scale)
 		}
 		digits = whole + fraction
 	}
 	value, err := strconv.ParseInt(digits, 10, 64)
 	if errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("%q is outside 64 bits", text)
+		return 0, fmt.Errorf("%s is outside 64 bits", quote(text))
 	}
 	if err != nil || formatDecimal(value, scale) != text {
-		return 0, fmt.Errorf("%q is not a plain decimal number like %s", text, formatDecimal(1250, scale))
+		return 0, fmt.Errorf("%s is not a plain decimal number like %s", quote(text), formatDecimal(1250, scale))
 	}
 	return EncodeNumber(value)
 }
@@ -191,7 +185,7 @@ func (c ClaimType) Encode(value any) (Element, error) {
 		return EncodeText(s)
 	case Enum:
 		if !c.hasValue(s) {
-			return Element{}, fmt.Errorf("%q is not one of the schema's values", s)
+			return Element{}, fmt.Errorf("%s is not one of the schema's values", quote(s))
 		}
 		return EncodeText(s)
 	}

@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-// Secret is an element that must not be printed: a master secret, blinding, salt or subject key.
+// Secret is an element that must not be printed: a master secret, blinding, salt or subject key. fmt and slog show
+// [redacted], also inside structs whose field is exported. Not so in two places, where the struct must hide itself, with
+// LogValue and Format: an unexported field, where fmt may call no method; and slog's JSON handler, which writes a struct
+// as json.Marshal does.
 type Secret struct{ Element }
 
 // String hides the value.
@@ -47,6 +50,9 @@ type Envelope struct {
 	SubjectKey Secret // k, or 0
 	Salt       Secret // 31 random bytes
 }
+
+// LogValue hides the whole envelope from slog.
+func (Envelope) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
 // Root is m = C4(validFrom, validUntil, k, salt).
 func (e Envelope) Root() Element {

@@ -1,9 +1,12 @@
 package credential
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
+	"unicode"
 )
 
 // Text is a text for people in the languages we serve.
@@ -18,6 +21,17 @@ func (t Text) In(language string) string {
 		return t.Chinese
 	}
 	return t.English
+}
+
+// ValidateLine refuses text for people that could show something else than it says: control characters (line breaks
+// too) and marks that reverse the direction of writing.
+func ValidateLine(s string) error {
+	for _, r := range s {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
+			return fmt.Errorf("text contains the control character %U", r)
+		}
+	}
+	return nil
 }
 
 // ClaimType describes one claim of a schema.
@@ -36,18 +50,18 @@ func (c ClaimType) hasValue(s string) bool { return slices.Contains(c.Values, s)
 
 // Label is the text for a value of the claim.
 func (c ClaimType) Label(value, language string) string {
-	if label, ok := c.Labels[value]; ok {
-		return label.In(language)
+	if text := c.Labels[value].In(language); text != "" {
+		return text
 	}
 	return value
 }
 
-// Title is the claim's name for people.
+// Title is the claim's name for people, or its plain name if there is none.
 func (c ClaimType) Title(language string) string {
-	if c.Display == nil {
-		return c.Name
+	if c.Display != nil && c.Display.In(language) != "" {
+		return c.Display.In(language)
 	}
-	return c.Display.In(language)
+	return c.Name
 }
 
 // IssuerRegister as a schema's enrolment register means that each issuer keeps its own, named by its DID.
@@ -105,21 +119,23 @@ func (s *Schema) Validate() error {
 func (c ClaimType) validate() error {
 	switch {
 	case !claimNamePattern.MatchString(c.Name):
-		return fmt.Errorf("a name is 1 to 64 of a-z, 0-9 and _")
+		return errors.New("a name is 1 to 64 of a-z, 0-9 and _, beginning with a letter")
 	case !c.Type.valid():
 		return fmt.Errorf("unknown type %q", c.Type)
 	case c.Scale != 0 && (c.Type != Integer || c.Scale < 0 || c.Scale > 9):
-		return fmt.Errorf("only integers have a scale, of 1 to 9 digits")
+		return errors.New("only integers have a scale, of 1 to 9 digits")
 	case (c.Type == Enum) != (len(c.Values) > 0):
-		return fmt.Errorf("enums list their values, and only they")
+		return errors.New("enums list their values, and only they")
 	}
-	for i, v := range c.Values {
+	seen := make(map[string]bool, len(c.Values))
+	for _, v := range c.Values {
 		if _, err := EncodeText(v); err != nil {
-			return fmt.Errorf("value %q: %w", v, err)
+			return fmt.Errorf("value %s: %w", quote(v), err)
 		}
-		if slices.Contains(c.Values[:i], v) {
-			return fmt.Errorf("value %q stands twice", v)
+		if seen[v] {
+			return fmt.Errorf("value %s stands twice", quote(v))
 		}
+		seen[v] = true
 	}
 	return nil
 }
@@ -160,12 +176,18 @@ func (s *Schema) Register(issuerDID string) string {
 // Claims are the values of a credential by name: a string, or a bool for booleans. A missing name means absent.
 type Claims map[string]any
 
+// LogValue hides a person's claims from slog.
+func (Claims) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
 // Encode maps claims to their slots. It refuses claims that do not fit, naming the claim.
 func (s *Schema) Encode(claims Claims) ([Slots]Element, error) {
 	var slots [Slots]Element
+	if len(s.Claims) > Slots {
+		return slots, fmt.Errorf("schema %s has %d claims, at most %d", s.Type, len(s.Claims), Slots)
+	}
 	for name := range claims {
 		if _, ok := s.Slot(name); !ok {
-			return slots, fmt.Errorf("claim %q: schema %s has no such claim", name, s.Type)
+			return slots, fmt.Errorf("claim %s: schema %s has no such claim", quote(name), s.Type)
 		}
 	}
 	for i, c := range s.Claims {
