@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/bulla-id/bulla/ledger"
+	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/store"
+)
+
+func ledgerCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "ledger", Short: "What an operator or auditor of the chain does"}
+	cmd.AddCommand(ledgerVerifyCommand())
+	return cmd
+}
+
+func ledgerVerifyCommand() *cobra.Command {
+	var chain, data string
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Replay the whole chain and compare everything with it",
+		Long: `Fetches every entry, runs it through a fresh state machine (signatures, authority, sequence numbers, active tree, seals)
+and compares what follows with the signed checkpoint. With --data it replays the store of a ledger that is not running
+and compares every row of it as well. The first difference is named.`,
+		Example: `  bulla ledger verify --chain data/chain.json
+  bulla ledger verify --data data/ledger`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			progress := replayProgress(cmd)
+			var report ledger.Report
+			var err error
+			if data != "" {
+				report, err = verifyStore(cmd.Context(), data, progress)
+			} else {
+				report, err = verifyChain(cmd.Context(), chain, progress)
+			}
+			if err != nil {
+				return err
+			}
+			return printReport(cmd, report)
+		},
+	}
+	cmd.Flags().StringVar(&chain, "chain", "data/chain.json", "profile of a running chain")
+	cmd.Flags().StringVar(&data, "data", "", "folder of a ledger that is not running, with store and register")
+	return cmd
+}
+
+// replayProgress counts entries on a terminal's standard error.
+func replayProgress(cmd *cobra.Command) func(uint64) {
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionSetDescription("replaying entries"),
+		progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+	return func(done uint64) { _ = bar.Set64(int64(done)) }
+}
+
+func verifyStore(ctx context.Context, dir string, progress func(uint64)) (ledger.Report, error) {
+	rows, err := store.Open(store.Config{Dir: filepath.Join(dir, "store")})
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	register, err := store.NewFileRegister(filepath.Join(filepath.Dir(filepath.Clean(dir)), "last-signed"), nil)
+	if err != nil {
+		return ledger.Report{}, errors.Join(err, rows.Close())
+	}
+	report, err := ledger.VerifyStore(ctx, rows, register, progress)
+	return report, errors.Join(err, rows.Close())
+}
+
+// served is the log of a running ledger under one checkpoint, as a source to replay.
+type served struct {
+	ctx  context.Context
+	log  *client.Log
+	view *client.View
+}
+
+// Entry implements [ledger.Source].
+func (s served) Entry(index uint64) ([]byte, error) {
+	if index >= s.view.Checkpoint.Size {
+		return nil, ledger.ErrAbsent
+	}
+	return s.log.Entry(s.ctx, s.view.Checkpoint.Tree(), index)
+}
+
+func verifyChain(ctx context.Context, path string, progress func(uint64)) (ledger.Report, error) {
+	profile, err := client.ReadProfile(path)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	chain, err := client.New(profile.Config())
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	view, err := chain.Update(ctx)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	log, err := client.NewLog(profile.Ledger, nil, nil, client.Limits{})
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	report, err := ledger.Replay(ctx, served{ctx, log, view}, progress)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	if report.Genesis != profile.Genesis || report.Size != view.Checkpoint.Size || [32]byte(report.Root) != [32]byte(view.Checkpoint.Root) {
+		return ledger.Report{}, fmt.Errorf("the entries give size %d and root %s, the checkpoint says %d and %s",
+			report.Size, report.Root, view.Checkpoint.Size, view.Checkpoint.Root)
+	}
+	return report, nil
+}
+
+func printReport(cmd *cobra.Command, r ledger.Report) error {
+	out := cmd.OutOrStdout()
+	if asJSON(cmd) {
+		return json.NewEncoder(out).Encode(map[string]any{
+			"genesis": r.Genesis, "entries": r.Size, "root": r.Root, "leaves": r.Leaves, "seals": r.Seals,
+			"active_root": r.Sealed.ActiveRoot, "rows_compared": r.Rows, "verified": true,
+		})
+	}
+	fmt.Fprintf(out, "Everything fits.\n  chain        %s\n  entries      %d\n  log root     %s\n  leaves       %d\n  seals        %d\n  active root  %s\n",
+		r.Genesis, r.Size, r.Root, r.Leaves, r.Seals, r.Sealed.ActiveRoot)
+	if r.Rows > 0 {
+		fmt.Fprintf(out, "  rows         %d compared\n", r.Rows)
+	}
+	return nil
+}
