@@ -47,7 +47,7 @@ func rounds(full int) int {
 
 // Random statements that hold satisfy twin and circuit.
 func TestGoodStatements(t *testing.T) {
-	for seed := range uint64(rounds(100)) {
+	for seed := range uint64(rounds(60)) {
 		public, private := circuitstest.RandomStatement(circuitstest.NewRand(seed))
 		if err := public.Clauses.Validate(); err != nil {
 			t.Fatalf("seed %d: the generator makes bad clauses: %v", seed, err)
