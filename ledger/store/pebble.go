@@ -125,6 +125,9 @@ func (p *Pebble) Each(prefix []byte, visit func(key, value []byte) error) error 
 	})
 }
 
+// Flush writes what is in memory to tables, where damage is noticed when it is read: before a backup of the folder.
+func (p *Pebble) Flush() error { return p.guard(p.db.Flush) }
+
 // after is the first key behind all keys with that prefix; nil if there is none.
 func after(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {

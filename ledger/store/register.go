@@ -30,10 +30,35 @@ func NewFileRegister(path string, fs vfs.FS) (*FileRegister, error) {
 	if fs == nil {
 		fs = vfs.Default
 	}
-	if err := fs.MkdirAll(fs.PathDir(path), 0o700); err != nil {
+	if err := makeDir(fs, fs.PathDir(path)); err != nil {
 		return nil, fmt.Errorf("register %s: %w", path, err)
 	}
 	return &FileRegister{fs, path}, nil
+}
+
+// makeDir makes a folder and those above it, so that they survive a power cut.
+func makeDir(system vfs.FS, dir string) error {
+	if _, err := system.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := system.PathDir(dir)
+	if above != dir {
+		if err := makeDir(system, above); err != nil {
+			return err
+		}
+	}
+	if err := system.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(system, above)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	folder, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Read implements [ledger.Register].
@@ -73,11 +98,7 @@ func (r *FileRegister) Swap(old, content []byte) error {
 	if err := r.fs.Rename(r.path+".new", r.path); err != nil {
 		return fmt.Errorf("register %s: %w", r.path, err)
 	}
-	folder, err := r.fs.OpenDir(r.fs.PathDir(r.path))
-	if err != nil {
-		return fmt.Errorf("register %s: %w", r.path, err)
-	}
-	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+	if err := syncDir(r.fs, r.fs.PathDir(r.path)); err != nil {
 		return fmt.Errorf("register %s: %w", r.path, err)
 	}
 	return nil
