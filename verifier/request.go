@@ -1,0 +1,81 @@
+package verifier
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/ledger/client"
+)
+
+// Paths that wallets reach, below the public URL; an id follows.
+const (
+	requestPath  = "/oid4vp/requests/"
+	responsePath = "/oid4vp/responses/"
+)
+
+// systemID is the name of the one proof system in our queries.
+const systemID = "zk"
+
+// newRequest makes the request object of one session: the statements of the policy at now, one key, one nonce.
+func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID string, now time.Time, lifetime time.Duration) (*openid.RequestObject, error) {
+	key, err := v.usableKey(view, now, now.Add(lifetime))
+	if err != nil {
+		return nil, err
+	}
+	statements, err := p.Resolve(now, schemasOf(view))
+	if err != nil {
+		return nil, err
+	}
+	text, err := p.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	r := &openid.RequestObject{
+		ClientID: v.ClientID(), ResponseType: "vp_token", ResponseMode: "direct_post", ResponseURI: v.base + responsePath + requestID,
+		Nonce: webapi.RandomID(), State: webapi.RandomID(), Audience: openid.SelfIssued,
+		IssuedAt: credential.UnixTimeOf(now), ExpiresAt: credential.UnixTimeOf(now.Add(lifetime)),
+		ClientMetadata: openid.ClientMetadata{Formats: openid.OurFormats()},
+		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: text}},
+	}
+	for _, s := range statements {
+		query, err := newQuery(view, s, key)
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: %w", p.ID, err)
+		}
+		r.Query.Credentials = append(r.Query.Credentials, query)
+	}
+	return r, nil
+}
+
+// newQuery wraps a statement. It compiles it first, so that nobody is asked what could not be proven today.
+func newQuery(view *client.View, s policy.Statement, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
+	schema, _ := view.Registry.Schema(s.Schema) // Resolve found it
+	good, err := view.Registry.InGoodStanding(s.Schema, s.Issuers)
+	if err != nil {
+		return openid.CredentialQuery{}, notReady(NoIssuer, "query %q: %v", s.Query, err)
+	}
+	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Issuers: good}); err != nil {
+		return openid.CredentialQuery{}, err
+	}
+	return openid.CredentialQuery{
+		ID: s.Query, Format: openid.Format,
+		Meta: openid.Meta{
+			TypeValues: []string{schema.Schema.Type}, Statement: s,
+			Systems: []openid.System{{
+				ID: systemID, System: openid.ProofSystem, Circuit: key.Name(), CircuitDigest: key.Circuit(), VerifyingKey: key.Digest(),
+			}},
+		},
+	}, nil
+}
+
+// sign makes the JWT that wallets fetch.
+func (v *Verifier) sign(r *openid.RequestObject) (string, error) {
+	keyID := openid.RequestKeyID(v.cfg.DID, v.cfg.SigningKey.Public().KeyID())
+	return jose.SignCompact(v.cfg.SigningKey, keyID, openid.RequestType, r)
+}

@@ -1,0 +1,268 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/verifier/check"
+)
+
+// State is where a session is in its life.
+type State string
+
+// The states. Verified and expired are final; rejected is final only where the status says so: a refused response
+// consumes nothing, so that the wallet may mend it (a root that grew too old) while the request lives.
+const (
+	Created   State = "created"   // nobody has fetched the request
+	Fetched   State = "fetched"   // a wallet has it
+	Responded State = "responded" // a response is being checked
+	Verified  State = "verified"  // there is a result
+	Rejected  State = "rejected"  // the last response was refused
+	Expired   State = "expired"   // nobody answered in time, or not well
+)
+
+// maxAttempts is how many responses to one request may be refused.
+const maxAttempts = 16
+
+// session is a row of the store. The request that wallets see is named by another random number, so that who sees a QR
+// code cannot ask for the result.
+type session struct {
+	Version   int                 `json:"version"` // 1
+	ID        string              `json:"id"`      // for the application
+	RequestID string              `json:"request_id"`
+	Client    string              `json:"client"` // the application that asked; nobody else may read
+	Policy    string              `json:"policy"`
+	Genesis   credential.Digest   `json:"genesis"`
+	Object    string              `json:"object"` // the signed request, the same bytes for everybody who fetches it
+	ExpiresAt credential.UnixTime `json:"expires_at"`
+	PurgeAt   credential.UnixTime `json:"purge_at"`
+	State     State               `json:"state"` // created, fetched, verified or rejected
+	Final     bool                `json:"final"` // no response is taken any longer
+	Attempts  int                 `json:"attempts"`
+	Reason    check.Code          `json:"reason,omitempty"`
+	Query     string              `json:"query,omitempty"` // that the reason speaks of
+	Result    string              `json:"result,omitempty"`
+}
+
+// The keys of our rows.
+func sessionKey(id string) string        { return "session/" + id }
+func requestKey(requestID string) string { return "request/" + requestID }
+func dueKey(at credential.UnixTime, id string) string {
+	return fmt.Sprintf("%s%016x/%s", duePrefix, uint64(at), id)
+}
+
+const duePrefix = "due/"
+
+// stored is a session with the bytes it was read from, which a change is conditional on.
+type stored struct {
+	session
+	row []byte
+}
+
+// Started is what an application learns of a new session.
+type Started struct {
+	ID          string              `json:"id"`
+	RequestLink string              `json:"request_link"` // for a QR code or a button: openid4vp://…
+	RequestURI  string              `json:"request_uri"`
+	ExpiresAt   credential.UnixTime `json:"expires_at"`
+	State       State               `json:"state"`
+}
+
+// Start makes a session for an application. lifetime is that of the request; 0 is the default. The error is a
+// [*NotReadyError] if the chain does not let us ask, [ErrLifetime], or one of ledger or store.
+func (v *Verifier) Start(ctx context.Context, client, policyID string, lifetime time.Duration) (*Started, error) {
+	if lifetime == 0 {
+		lifetime = v.cfg.Lifetime
+	}
+	if lifetime < minimumLifetime || lifetime > maximumLifetime {
+		return nil, ErrLifetime
+	}
+	view, err := v.chain.view(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start session: read the chain: %w", err)
+	}
+	p, err := v.find(view, policyID)
+	if err != nil {
+		return nil, err
+	}
+	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created}
+	request, err := v.newRequest(view, p, s.RequestID, v.cfg.Clock(), lifetime)
+	if err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	if s.Object, err = v.sign(request); err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	s.ExpiresAt = request.ExpiresAt
+	s.PurgeAt = s.ExpiresAt + keepUnanswered
+	row, err := credential.Canonical(s)
+	if err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	err = v.cfg.Store.Commit(Batch{
+		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID)},
+		Set:    map[string][]byte{sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start session: store: %w", err)
+	}
+	uri := v.base + requestPath + s.RequestID
+	return &Started{s.ID, openid.RequestLink(v.ClientID(), uri), uri, s.ExpiresAt, Created}, nil
+}
+
+// ErrLifetime is returned for lifetimes that requests may not have.
+var ErrLifetime = fmt.Errorf("requests live %s to %s", minimumLifetime, maximumLifetime)
+
+// Request is the signed request object of a request id. It is the same for everybody who fetches it while the session
+// is open: a wallet that lost its connection fetches again, and a second wallet gains nothing, as one response counts.
+// Refusals are [*check.Refusal].
+func (v *Verifier) Request(ctx context.Context, requestID string) (string, error) {
+	s, err := v.open(requestID, v.cfg.Clock())
+	if err != nil {
+		return "", err
+	}
+	if s.State == Created {
+		next := s.session
+		next.State = Fetched
+		if err := v.replace(s, next, Batch{}); err != nil && !errors.Is(err, ErrChanged) {
+			v.cfg.Logger.ErrorContext(ctx, "mark session as fetched", slog.Any("error", err)) // it only informs
+		}
+	}
+	return s.Object, nil
+}
+
+// open reads the session of a request id and refuses one that takes no response.
+func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
+	id, err := v.cfg.Store.Get(requestKey(requestID))
+	if errors.Is(err, ErrAbsent) {
+		return nil, check.Refuse(check.SessionUnknown, "", nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up request: %w", err)
+	}
+	s, err := v.load(string(id))
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return nil, check.Refuse(check.SessionUnknown, "", nil)
+	case err != nil:
+		return nil, err
+	case s.State != Verified && s.Attempts >= maxAttempts:
+		return nil, check.Refuse(check.SessionExhausted, "", nil)
+	case s.Final:
+		return nil, check.Refuse(check.SessionAnswered, "", nil)
+	case !now.Before(s.ExpiresAt.Time()):
+		return nil, check.Refuse(check.SessionExpired, "", nil)
+	}
+	return s, nil
+}
+
+func (v *Verifier) load(id string) (*stored, error) {
+	row, err := v.cfg.Store.Get(sessionKey(id))
+	if err != nil {
+		return nil, fmt.Errorf("read session: %w", err)
+	}
+	s := &stored{row: row}
+	if err := credential.ParseCanonical(row, &s.session); err != nil {
+		return nil, fmt.Errorf("read session: %w", err)
+	}
+	return s, nil
+}
+
+// replace writes a session over the row it was read from, together with the rest of a batch.
+func (v *Verifier) replace(old *stored, next session, b Batch) error {
+	row, err := credential.Canonical(next)
+	if err != nil {
+		return err
+	}
+	if b.Set == nil {
+		b.Set = make(map[string][]byte)
+	}
+	b.Same = map[string][]byte{sessionKey(old.ID): old.row}
+	b.Set[sessionKey(old.ID)] = row
+	if next.PurgeAt != old.PurgeAt {
+		b.Delete = append(b.Delete, dueKey(old.PurgeAt, old.ID))
+		b.Set[dueKey(next.PurgeAt, old.ID)] = []byte{}
+	}
+	return v.cfg.Store.Commit(b)
+}
+
+// Status is a session as its application sees it.
+type Status struct {
+	ID        string              `json:"id"`
+	Policy    string              `json:"policy"`
+	State     State               `json:"state"`
+	Final     bool                `json:"final"` // nothing will change any more
+	ExpiresAt credential.UnixTime `json:"expires_at"`
+	Reason    *Reason             `json:"reason,omitempty"` // of the last refusal
+	Result    string              `json:"result,omitempty"` // signed; see check.VerifyResult
+}
+
+// Reason names the check that refused, never a condition on the person.
+type Reason struct {
+	Code  check.Code      `json:"code"`
+	Query string          `json:"query,omitempty"`
+	Text  credential.Text `json:"text"`
+}
+
+// Status is the state of a session that the application started; [ErrAbsent] for all others.
+func (v *Verifier) Status(_ context.Context, client, id string) (*Status, error) {
+	s, err := v.load(id)
+	if err != nil {
+		return nil, err
+	}
+	if s.Client != client {
+		return nil, fmt.Errorf("session of another application: %w", ErrAbsent)
+	}
+	status := &Status{ID: s.ID, Policy: s.Policy, State: s.State, Final: s.Final, ExpiresAt: s.ExpiresAt, Result: s.Result}
+	if s.Reason != "" && s.State != Verified {
+		status.Reason = &Reason{s.Reason, s.Query, s.Reason.Text()}
+	}
+	switch {
+	case s.Final:
+	case v.isPending(id):
+		status.State = Responded
+	case !v.cfg.Clock().Before(s.ExpiresAt.Time()):
+		status.Final = true
+		if s.State != Rejected {
+			status.State = Expired
+		}
+	}
+	return status, nil
+}
+
+// isPending tells whether a response to the session is being checked.
+func (v *Verifier) isPending(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.pending[id] > 0
+}
+
+// enter counts a response in; the function it returns counts it out.
+func (v *Verifier) enter(id string) (leave func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.pending[id]++
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.pending[id]--; v.pending[id] == 0 {
+			delete(v.pending, id)
+		}
+	}
+}
+
+// asked is the stored request, from the very bytes that were signed.
+func (s *session) asked() (*check.Asked, error) {
+	_, payload, err := jose.PeekCompact(s.Object)
+	if err != nil {
+		return nil, fmt.Errorf("stored request: %w", err)
+	}
+	return check.ParseAsked(s.Genesis, payload)
+}

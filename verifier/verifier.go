@@ -1,0 +1,177 @@
+// Package verifier is the role of a relying party: it asks by a policy, checks what wallets answer, and hands its
+// application a signed result.
+//
+// The life of a presentation: [Verifier.Start] makes a session and a signed request for a registered policy;
+// [Verifier.Request] is what a wallet fetches; [Verifier.Respond] takes its answer, checks it (package check) and, only
+// then, consumes nonce and tags together with the result in one transaction; [Verifier.Status] tells the application.
+//
+// Whoever has the signing key can ask in this verifier's name, within its registered policies; whoever has the result
+// key can tell its applications anything; whoever can change the store can forget that a tag was used.
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bulla-id/bulla/circuits"
+	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/verifier/check"
+)
+
+// Config is what a verifier is made of.
+type Config struct {
+	DID       string // registered on the chain
+	PublicURL string // where wallets reach [Verifier.Handler], as in https://verify.example/bulla
+	// SigningKey signs requests and policies; it is registered on the chain. ResultKey signs results; applications find
+	// it at /jwks.json. They differ, so that neither can be made to sign the other's.
+	SigningKey *jose.SigningKey
+	ResultKey  *jose.SigningKey
+	Policies   []*policy.Policy
+	// VerifyingKeys are the keys' file forms, of the presentation circuit. Only those that the chain lists are used.
+	VerifyingKeys [][]byte
+	Ledger        Ledger
+	Store         Store
+	Authority     *webapi.Authority // of the API's access tokens
+	Clock         func() time.Time  // nil: time.Now; the ledger client should have the same
+	Logger        *slog.Logger      // nil: nothing is logged
+
+	Lifetime       time.Duration // of requests; 0: 5 minutes; at most 15
+	ResultLifetime time.Duration // of results; 0: 1 hour
+}
+
+const (
+	defaultLifetime       = 5 * time.Minute
+	minimumLifetime       = 10 * time.Second
+	maximumLifetime       = openid.MaxLifetime * time.Second
+	defaultResultLifetime = time.Hour
+)
+
+// Verifier runs one relying party. It is safe for concurrent use.
+type Verifier struct {
+	cfg      Config
+	base     string // public URL without a slash at its end
+	policies map[string]*policy.Policy
+	keys     []*keys.VerifyingKey
+	chain    *chain
+	checker  *check.Checker
+	checking chan struct{} // as many places as responses are checked at a time
+
+	mu      sync.Mutex
+	pending map[string]int // responses being checked now, by session id
+}
+
+// New checks the configuration by itself. Whether the chain agrees with it is for [Verifier.Ready] to say, so that a
+// verifier can start while the ledger is out of reach.
+func New(cfg Config) (*Verifier, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	v := &Verifier{
+		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy),
+		chain:    &chain{ledger: cfg.Ledger, clock: cfg.Clock},
+		checking: make(chan struct{}, runtime.GOMAXPROCS(0)), pending: make(map[string]int),
+	}
+	for i, data := range cfg.VerifyingKeys {
+		key, err := keys.ParseVerifyingKey(data)
+		if err != nil {
+			return nil, fmt.Errorf("verifier: verifying key %d: %w", i+1, err)
+		}
+		if key.Name() != circuits.Presentation {
+			return nil, fmt.Errorf("verifier: verifying key %d is of %s, want %s", i+1, key.Name(), circuits.Presentation)
+		}
+		v.keys = append(v.keys, key)
+	}
+	for _, p := range cfg.Policies {
+		if err := v.addPolicy(p); err != nil {
+			return nil, fmt.Errorf("verifier: %w", err)
+		}
+	}
+	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Clock: cfg.Clock}
+	return v, nil
+}
+
+func (cfg *Config) complete() error {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if cfg.Lifetime == 0 {
+		cfg.Lifetime = defaultLifetime
+	}
+	if cfg.ResultLifetime == 0 {
+		cfg.ResultLifetime = defaultResultLifetime
+	}
+	if err := entry.ValidateDID(cfg.DID); err != nil {
+		return err
+	}
+	u, err := url.Parse(cfg.PublicURL)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("public URL %q is not an absolute URL without query", cfg.PublicURL)
+	case cfg.SigningKey == nil || cfg.ResultKey == nil:
+		return errors.New("signing key or result key is missing")
+	case cfg.SigningKey.Public() == cfg.ResultKey.Public():
+		return errors.New("signing key and result key are the same: use two")
+	case cfg.Ledger == nil || cfg.Store == nil || cfg.Authority == nil:
+		return errors.New("ledger, store or authority is missing")
+	case len(cfg.Policies) == 0 || len(cfg.VerifyingKeys) == 0:
+		return errors.New("there are no policies or no verifying keys")
+	case cfg.Lifetime < minimumLifetime || cfg.Lifetime > maximumLifetime:
+		return fmt.Errorf("requests live %s to %s, not %s", minimumLifetime, maximumLifetime, cfg.Lifetime)
+	case cfg.ResultLifetime < time.Minute:
+		return fmt.Errorf("results live at least a minute, not %s", cfg.ResultLifetime)
+	}
+	return nil
+}
+
+// ClientID is the client_id of the verifier's requests.
+func (v *Verifier) ClientID() string { return openid.ClientIDPrefix + v.cfg.DID }
+
+// Ready tells whether the chain agrees with the configuration: key and address are registered, every policy is, and a
+// verifying key is listed. What is wrong is a [*NotReadyError]; other errors mean that the ledger did not answer.
+func (v *Verifier) Ready(ctx context.Context) error {
+	view, err := v.chain.view(ctx)
+	if err != nil {
+		return fmt.Errorf("verifier: read the chain: %w", err)
+	}
+	if err := v.registered(view); err != nil {
+		return err
+	}
+	for _, p := range v.cfg.Policies {
+		if err := v.standing(view, p); err != nil {
+			return err
+		}
+	}
+	now := v.cfg.Clock()
+	_, err = v.usableKey(view, now, now)
+	return err
+}
+
+// Run purges what need not be kept any longer, until ctx ends.
+func (v *Verifier) Run(ctx context.Context) error {
+	for {
+		if _, err := v.Purge(ctx); err != nil {
+			v.cfg.Logger.ErrorContext(ctx, "purge of old sessions", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(purgeEvery):
+		}
+	}
+}
