@@ -16,8 +16,8 @@ type Context struct {
 	Schema  *credential.Schema
 	// Issuers are those of the statement's issuers that are in good standing at the root's seal.
 	Issuers []string
-	// Disclosed are the values of the claims to disclose, from the holder's credential. Nil leaves those clauses out,
-	// to see whether the rest compiles; otherwise exactly the claims to disclose must be there.
+	// Disclosed are the values of the claims to disclose, from the holder's credential: exactly those. Nil puts values
+	// there that no claim has, to see whether the statement compiles; nothing fulfils the result.
 	Disclosed credential.Claims
 }
 
@@ -37,10 +37,13 @@ var ErrUnprovable = errors.New("cannot be proven")
 
 // Compile makes the public inputs. What cannot be proven fails with an error that names the clause.
 func (s *Statement) Compile(c Context) (*Compiled, error) {
-	out := &Compiled{Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
-	if id, err := c.Schema.ID(); err != nil || id != s.Schema {
-		return nil, fmt.Errorf("query %q: the schema given is not the one asked for", s.Query)
+	if err := s.Validate(); err != nil {
+		return nil, err
 	}
+	if err := s.validateSchema(c.Schema); err != nil {
+		return nil, err
+	}
+	out := &Compiled{Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
 	var err error
 	if out.Issuers, err = s.issuerSet(c.Issuers); err != nil {
 		return nil, fmt.Errorf("query %q: %w", s.Query, err)
@@ -61,6 +64,22 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 		return nil, fmt.Errorf("query %q: %w: %w", s.Query, ErrUnprovable, err)
 	}
 	return out, nil
+}
+
+// validateSchema checks that the schema is the one asked for, and the bounds of periods, which depend on it.
+func (s *Statement) validateSchema(schema *credential.Schema) error {
+	if schema == nil {
+		return fmt.Errorf("query %q: no schema given", s.Query)
+	}
+	if id, err := schema.ID(); err != nil || id != s.Schema {
+		return fmt.Errorf("query %q: the schema given is not the one asked for", s.Query)
+	}
+	for i, c := range s.Clauses {
+		if err := c.validateResolved(s.Now.Time(), schema); err != nil {
+			return fmt.Errorf("query %q, clause %d on %q: %w", s.Query, i+1, c.Claim, err)
+		}
+	}
+	return nil
 }
 
 // issuerSet refuses issuers that the statement does not accept.
@@ -91,10 +110,23 @@ func (s *Statement) scopes(c Context, out *Compiled) error {
 			return fmt.Errorf("once per person: the accepted issuers of schema %s do not share an enrolment register: %w", c.Schema.Type, ErrUnprovable)
 		}
 	}
-	if s.SubjectScope != nil && c.Schema.SubjectRegister == "" {
-		return fmt.Errorf("subject tag: schema %s names no subject register: %w", c.Schema.Type, ErrUnprovable)
+	if s.SubjectScope != nil {
+		if err := s.validateSubjectRegister(c.Schema); err != nil {
+			return err
+		}
 	}
 	out.Scope, out.SubjectScope = s.Scope.element(s.Verifier, c.Genesis), s.SubjectScope.element(s.Verifier, c.Genesis)
+	return nil
+}
+
+// validateSubjectRegister: one tag a thing needs one register key behind all accepted issuers.
+func (s *Statement) validateSubjectRegister(schema *credential.Schema) error {
+	switch {
+	case schema.SubjectRegister == "":
+		return fmt.Errorf("subject tag: schema %s names no subject register: %w", schema.Type, ErrUnprovable)
+	case schema.SubjectRegister == credential.IssuerRegister && len(s.Issuers) > 1:
+		return fmt.Errorf("subject tag: the accepted issuers of schema %s do not share a subject register: %w", schema.Type, ErrUnprovable)
+	}
 	return nil
 }
 
@@ -214,7 +246,7 @@ func (b *builder) membership(mode credential.Mode, slot int, claim credential.Cl
 	return nil
 }
 
-// disclose adds an equality for each disclosed value. Without values it only counts whether there is room.
+// disclose adds an equality for each disclosed value, or, without values, one that nothing fulfils.
 func (b *builder) disclose(names []string, values credential.Claims) error {
 	if values != nil && len(values) != len(names) {
 		return fmt.Errorf("%d values disclosed, want %d", len(values), len(names))

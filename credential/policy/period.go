@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ func (p Period) parse() (calendar, error) {
 }
 
 // before is the time that lies p before t: years and months first, staying within the month (29 February minus a year
-// is 28 February), then days.
+// is 28 February), then days. It refuses to leave the years 0000 to 9999, which claims are written in.
 func (p Period) before(t time.Time) (time.Time, error) {
 	c, err := p.parse()
 	if err != nil {
@@ -34,7 +35,11 @@ func (p Period) before(t time.Time) (time.Time, error) {
 	year, month, day := t.Date()
 	first := time.Date(year-c.years, month-time.Month(c.months), 1, t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
 	lastDay := first.AddDate(0, 1, -1).Day()
-	return first.AddDate(0, 0, min(day, lastDay)-1-c.days), nil
+	then := first.AddDate(0, 0, min(day, lastDay)-1-c.days)
+	if then.Year() < 0 || then.Year() > 9999 {
+		return time.Time{}, fmt.Errorf("%s before %s is outside the years 0000 to 9999", p, t.Format(time.DateOnly))
+	}
+	return then, nil
 }
 
 // Text is the period for people.
@@ -43,26 +48,24 @@ func (p Period) Text(language string) string {
 	if err != nil {
 		return string(p)
 	}
-	parts := []struct {
-		n                        int
-		one, many, chinese, join string
-	}{{c.years, "year", "years", "年", ""}, {c.months, "month", "months", "个月", ""}, {c.days, "day", "days", "天", ""}}
-	text := ""
-	for _, part := range parts {
+	var parts []string
+	for _, part := range []struct {
+		n                  int
+		one, many, chinese string
+	}{{c.years, "year", "years", "年"}, {c.months, "month", "months", "个月"}, {c.days, "day", "days", "天"}} {
 		switch {
 		case part.n == 0:
-			continue
 		case language == "zh-CN":
-			text += fmt.Sprintf("%d%s", part.n, part.chinese)
-			continue
-		case text != "":
-			text += " and "
+			parts = append(parts, fmt.Sprintf("%d%s", part.n, part.chinese))
+		case part.n == 1:
+			parts = append(parts, "1 "+part.one)
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.many))
 		}
-		name := part.many
-		if part.n == 1 {
-			name = part.one
-		}
-		text += fmt.Sprintf("%d %s", part.n, name)
 	}
-	return text
+	last := len(parts) - 1
+	if language == "zh-CN" || last == 0 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:last], ", ") + " and " + parts[last]
 }

@@ -43,7 +43,7 @@ type Query struct {
 	ID      string             `json:"id"` // a plain name, unique in the policy
 	Schema  credential.Element `json:"schema"`
 	Issuers []string           `json:"issuers"` // DIDs, ascending, each once
-	Clauses []Clause           `json:"clauses"`
+	Clauses []Clause           `json:"clauses"` // [] if none, never null
 	// Disclose names claims whose values the verifier wants to see.
 	Disclose []string `json:"disclose,omitempty"`
 	// Scope asks for a pseudonym, SubjectScope for a subject tag.
@@ -54,13 +54,14 @@ type Query struct {
 // Scope says within what a tag is the same: a service of this verifier, or a shared scope of the chain.
 type Scope struct {
 	Service string `json:"service,omitempty"`      // a plain name; empty for a shared scope
-	Shared  *int64 `json:"shared_entry,omitempty"` // log index of the scope's registration
+	Shared  *int64 `json:"shared_entry,omitempty"` // log index of the scope's registration, below 2^53
 	// Once asks the verifier to accept each tag a single time: one per person, or once per thing.
 	Once bool `json:"once,omitempty"`
 }
 
 // Clause is one condition on a claim. Exactly one of these stands in it: bounds (at_least, at_most or both), a period
-// (at_least_ago or within_last), equals, in, present. Values are written as in credentials.
+// (at_least_ago or within_last), equals, in, present. Values are written as in credentials. In a statement, the bounds
+// that follow from a period stand beside it.
 type Clause struct {
 	Claim      string   `json:"claim"`
 	AtLeast    string   `json:"at_least,omitempty"`
@@ -111,14 +112,18 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("policy id %q is not a plain name", p.ID)
 	case !strings.HasPrefix(p.Verifier, "did:") || !credential.ValidName(p.Verifier):
 		return fmt.Errorf("policy %s: verifier %q is not a DID", p.ID, p.Verifier)
-	case !validText(p.Name) || !validText(p.Purpose):
-		return fmt.Errorf("policy %s: name and purpose must be given, each in at most %d bytes", p.ID, maxText)
 	case p.RetentionDays < 0 || p.RetentionDays > maxRetained:
 		return fmt.Errorf("policy %s: retention of %d days, want 0 to %d", p.ID, p.RetentionDays, maxRetained)
 	case p.FreshnessSeconds < 1 || p.FreshnessSeconds > maxFresh:
 		return fmt.Errorf("policy %s: freshness of %d seconds, want 1 to %d", p.ID, p.FreshnessSeconds, maxFresh)
 	case len(p.Queries) == 0 || len(p.Queries) > MaxQueries:
 		return fmt.Errorf("policy %s: %d queries, want 1 to %d", p.ID, len(p.Queries), MaxQueries)
+	}
+	if err := validateText(p.Name); err != nil {
+		return fmt.Errorf("policy %s: name: %w", p.ID, err)
+	}
+	if err := validateText(p.Purpose); err != nil {
+		return fmt.Errorf("policy %s: purpose: %w", p.ID, err)
 	}
 	for i := range p.Queries {
 		q := &p.Queries[i]
@@ -139,8 +144,20 @@ func (p *Policy) Validate() error {
 	return nil
 }
 
-func validText(t credential.Text) bool {
-	return (t.English != "" || t.Chinese != "") && len(t.English) <= maxText && len(t.Chinese) <= maxText
+// validateText wants one line in at least one language, as people decide by it.
+func validateText(t credential.Text) error {
+	if t.English == "" && t.Chinese == "" {
+		return errors.New("must be given in at least one language")
+	}
+	for _, text := range []string{t.English, t.Chinese} {
+		if len(text) > maxText {
+			return fmt.Errorf("%d bytes, at most %d", len(text), maxText)
+		}
+		if err := credential.ValidateLine(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (q *Query) validate() error {
@@ -155,29 +172,55 @@ func (q *Query) validate() error {
 			return fmt.Errorf("issuers must be DIDs, ascending, each once; not so at %q", did)
 		}
 	}
-	if len(q.Clauses) > maxClauses {
-		return fmt.Errorf("%d clauses, at most %d", len(q.Clauses), maxClauses)
+	if err := q.validateClauses(); err != nil {
+		return err
 	}
-	for i := range q.Clauses {
-		if err := q.Clauses[i].validate(); err != nil {
-			return fmt.Errorf("clause %d on %q: %w", i+1, q.Clauses[i].Claim, err)
-		}
+	if len(q.Disclose) > credential.Equalities {
+		return fmt.Errorf("discloses %d claims, at most %d", len(q.Disclose), credential.Equalities)
 	}
 	for i, name := range q.Disclose {
+		if !credential.ValidName(name) {
+			return fmt.Errorf("disclosure %d names no claim", i+1)
+		}
 		if slices.Contains(q.Disclose[:i], name) {
 			return fmt.Errorf("discloses %q twice", name)
 		}
 	}
 	for _, s := range []*Scope{q.Scope, q.SubjectScope} {
-		if s == nil {
-			continue
+		if err := s.validate(); err != nil {
+			return err
 		}
-		if (s.Service == "") == (s.Shared == nil) || s.Service != "" && !credential.ValidName(s.Service) {
-			return errors.New("a scope names either a service or the entry of a shared scope")
+	}
+	return nil
+}
+
+func (q *Query) validateClauses() error {
+	if q.Clauses == nil {
+		return errors.New("its clauses are missing: write [] if there are none")
+	}
+	if len(q.Clauses) > maxClauses {
+		return fmt.Errorf("%d clauses, at most %d", len(q.Clauses), maxClauses)
+	}
+	for i := range q.Clauses {
+		if !credential.ValidName(q.Clauses[i].Claim) {
+			return fmt.Errorf("clause %d names no claim", i+1)
 		}
-		if s.Shared != nil && (*s.Shared < 0 || *s.Shared >= 1<<53) {
-			return fmt.Errorf("shared scope at entry %d", *s.Shared)
+		if err := q.Clauses[i].validate(); err != nil {
+			return fmt.Errorf("clause %d on %q: %w", i+1, q.Clauses[i].Claim, err)
 		}
+	}
+	return nil
+}
+
+// validate also accepts no scope at all.
+func (s *Scope) validate() error {
+	switch {
+	case s == nil:
+		return nil
+	case (s.Service == "") == (s.Shared == nil) || s.Service != "" && !credential.ValidName(s.Service):
+		return errors.New("a scope names either a service, plainly, or the entry of a shared scope")
+	case s.Shared != nil && (*s.Shared < 0 || *s.Shared > credential.MaxJSONInteger):
+		return fmt.Errorf("shared scope at entry %d", *s.Shared)
 	}
 	return nil
 }
@@ -197,11 +240,33 @@ func (c *Clause) validate() error {
 	case c.Not && c.Present:
 		return errors.New("that a claim is absent cannot be proven")
 	}
+	if err := c.validateValues(); err != nil {
+		return err
+	}
 	for _, period := range []Period{c.AtLeastAgo, c.WithinLast} {
 		if period == "" {
 			continue
 		}
 		if _, err := period.parse(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validateValues refuses values that no claim has, or that would mislead the person who reads them. Whether they fit
+// the claim's type is for Compile, which knows the schema.
+func (c *Clause) validateValues() error {
+	values := append([]string{c.AtLeast, c.AtMost}, c.In...)
+	switch equals := c.Equals.(type) {
+	case nil, bool:
+	case string:
+		values = append(values, equals)
+	default:
+		return errors.New("equals takes true, false or a JSON string; numbers and dates are written as strings")
+	}
+	for _, v := range values {
+		if err := credential.ValidateLine(v); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
@@ -31,7 +34,10 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	now = now.UTC().Truncate(time.Second)
+	now = credential.UnixTimeOf(now).Time()
+	if err := validateNow(now); err != nil {
+		return nil, fmt.Errorf("policy %s: %w", p.ID, err)
+	}
 	var statements []Statement
 	for _, q := range p.Queries {
 		schema, err := schemas(q.Schema)
@@ -53,6 +59,52 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 		statements = append(statements, s)
 	}
 	return statements, nil
+}
+
+// ParseStatement reads a statement in canonical form and validates it.
+func ParseStatement(text []byte) (*Statement, error) {
+	var s Statement
+	if err := credential.ParseCanonical(text, &s); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+// Canonical is the RFC 8785 form, which is part of the challenge.
+func (s *Statement) Canonical() ([]byte, error) { return credential.Canonical(s) }
+
+// Validate refuses a statement that no policy resolves to. Whoever sends one could otherwise have a person read one
+// clause and prove another. [Statement.Compile] and [Statement.Explain] validate too.
+func (s *Statement) Validate() error {
+	switch {
+	case s.Version != 1:
+		return fmt.Errorf("statement %q: version %d, want 1", s.Query, s.Version)
+	case !strings.HasPrefix(s.Verifier, "did:") || !credential.ValidName(s.Verifier):
+		return fmt.Errorf("statement %q: verifier %q is not a DID", s.Query, s.Verifier)
+	case s.FreshnessSeconds < 1 || s.FreshnessSeconds > maxFresh:
+		return fmt.Errorf("statement %q: freshness of %d seconds, want 1 to %d", s.Query, s.FreshnessSeconds, maxFresh)
+	}
+	if err := validateNow(s.Now.Time()); err != nil {
+		return fmt.Errorf("statement %q: %w", s.Query, err)
+	}
+	q := Query{ID: s.Query, Issuers: s.Issuers, Clauses: slices.Clone(s.Clauses), Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope}
+	for i := range q.Clauses {
+		q.Clauses[i] = q.Clauses[i].unresolved()
+	}
+	if err := q.validate(); err != nil {
+		return fmt.Errorf("statement %q: %w", s.Query, err)
+	}
+	return nil
+}
+
+func validateNow(now time.Time) error {
+	if now.Year() < 0 || now.Year() > 9999 {
+		return fmt.Errorf("second %d is outside the years 0000 to 9999", now.Unix())
+	}
+	return nil
 }
 
 // Schemas looks a schema up by id; it returns an error for one that is not on the chain.
@@ -81,6 +133,29 @@ func (c Clause) resolve(now time.Time, schema *credential.Schema) (Clause, error
 		c.AtLeast, c.AtMost = formatTime(claim.Type, then), formatTime(claim.Type, now)
 	}
 	return c, nil
+}
+
+// unresolved is the clause as its policy has it.
+func (c Clause) unresolved() Clause {
+	if c.AtLeastAgo != "" || c.WithinLast != "" {
+		c.AtLeast, c.AtMost = "", ""
+	}
+	return c
+}
+
+// validateResolved recomputes the bounds of a period: they are what is proven, the period is what a person reads.
+func (c Clause) validateResolved(now time.Time, schema *credential.Schema) error {
+	if c.AtLeastAgo == "" && c.WithinLast == "" {
+		return nil
+	}
+	again, err := c.unresolved().resolve(now, schema)
+	if err != nil {
+		return err
+	}
+	if c.AtLeast != again.AtLeast || c.AtMost != again.AtMost {
+		return errors.New("its bounds do not follow from its period")
+	}
+	return nil
 }
 
 func formatTime(t credential.Type, at time.Time) string {

@@ -15,7 +15,8 @@ type words struct {
 	ago, within                                         string
 	yes, no, comma                                      string
 	disclosed, pseudonym, oncePerPerson, sharedScope    string
-	subjectTag, oncePerThing, nothingElse, unlinkable   string
+	subjectTag, sharedTag, oncePerThing                 string
+	nothingElse, unlinkable                             string
 	issuedBy, freshness, samePerson, retention, purpose string
 }
 
@@ -28,8 +29,9 @@ var phrases = map[string]words{
 		ago:    "%s (at least %s ago)", within: "%s (within the last %s)",
 		yes: "yes", no: "no", comma: "; ",
 		disclosed: "The verifier sees the value of: %s.", pseudonym: "The verifier receives a pseudonym of yours for the service “%s”: it will recognise you there.",
-		oncePerPerson: "This works once per person.", sharedScope: "The pseudonym is shared with other verifiers (scope %s).",
+		oncePerPerson: "This works once per person.", sharedScope: "The verifier receives a pseudonym of yours that other verifiers receive too (shared scope %s): they will recognise you.",
 		subjectTag:   "The verifier receives a tag of the thing itself for “%s”. Its register and everyone who ever held it can compute that tag.",
+		sharedTag:    "The verifier receives a tag of the thing itself that other verifiers receive too (shared scope %s). Its register and everyone who ever held it can compute that tag.",
 		oncePerThing: "This works once per thing.", nothingElse: "Nothing else of the credential is shown.",
 		unlinkable: "This visit cannot be linked to others by what is sent, beyond what these facts narrow down.",
 		issuedBy:   "Issued by %s, valid today and not revoked", freshness: "A revocation takes effect here after at most %d seconds beyond the seal interval.",
@@ -43,8 +45,9 @@ var phrases = map[string]words{
 		ago:    "%s（至少 %s前）", within: "%s（最近 %s内）",
 		yes: "是", no: "否", comma: "；",
 		disclosed: "验证方将看到以下内容的值：%s。", pseudonym: "验证方将得到您在服务“%s”中的假名，并能在该服务中再次认出您。",
-		oncePerPerson: "每人仅限一次。", sharedScope: "该假名与其他验证方共用（范围 %s）。",
+		oncePerPerson: "每人仅限一次。", sharedScope: "验证方将得到您的假名；其他验证方也会得到同一假名（共用范围 %s），并能再次认出您。",
 		subjectTag:   "验证方将得到该物在“%s”中的标签；其登记机构以及曾经的持有人都能计算出此标签。",
+		sharedTag:    "验证方将得到该物的标签；其他验证方也会得到同一标签（共用范围 %s）。其登记机构以及曾经的持有人都能计算出此标签。",
 		oncePerThing: "每物仅限一次。", nothingElse: "凭证的其他内容均不出示。",
 		unlinkable: "除上述事实所缩小的范围外，本次出示无法与其他出示相关联。",
 		issuedBy:   "由%s签发，今日有效且未被撤销", freshness: "撤销最迟在封块间隔之外 %d 秒内在此生效。",
@@ -71,6 +74,12 @@ type Explanation struct {
 // Explain says in a language ("zh-CN" or "en") what the statement proves and shows. issuerName gives the name of an
 // issuer for people.
 func (s *Statement) Explain(schema *credential.Schema, issuerName func(did string) string, language string) (Explanation, error) {
+	if err := s.Validate(); err != nil {
+		return Explanation{}, fmt.Errorf("explain: %w", err)
+	}
+	if err := s.validateSchema(schema); err != nil {
+		return Explanation{}, fmt.Errorf("explain: %w", err)
+	}
 	w := wordsIn(language)
 	var e Explanation
 	var names, either []string
@@ -116,7 +125,7 @@ func (s *Statement) shown(w words, schema *credential.Schema, language string) [
 		}
 	}
 	if s.SubjectScope != nil {
-		shown = append(shown, s.SubjectScope.text(w.subjectTag, w.subjectTag))
+		shown = append(shown, s.SubjectScope.text(w.subjectTag, w.sharedTag))
 		if s.SubjectScope.Once {
 			shown = append(shown, w.oncePerThing)
 		}
@@ -158,7 +167,7 @@ func (c *Clause) Text(schema *credential.Schema, language string) (string, error
 func (c *Clause) condition(claim credential.ClaimType, w words, language string) (string, error) {
 	name := claim.Title(language)
 	value := func(s string) string {
-		if claim.Unit != nil {
+		if claim.Unit != nil && claim.Unit.In(language) != "" {
 			return claim.Label(s, language) + " " + claim.Unit.In(language)
 		}
 		return claim.Label(s, language)
