@@ -165,7 +165,7 @@ func enrolments() []Enrolment {
 		public, private = p, q
 	}
 	other := credential.Secret{Element: credential.ElementFromUint64(42)}
-	add(Enrols, Holds, func() {})
+	add(enrols, Holds, func() {})
 	add("a register shared by agencies", Holds, func() {
 		public.RegisterScope = credential.EnrolmentScope("urn:register:residents")
 		public.Pseudonym = credential.Pseudonym(private.Master, public.RegisterScope)
@@ -184,5 +184,4 @@ func enrolments() []Enrolment {
 	return append(out, twice)
 }
 
-// Enrols is the name of the good vector that the vectors of proofs prove.
-const Enrols = "an enrolment"
+const enrols = "an enrolment"

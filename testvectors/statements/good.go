@@ -16,8 +16,8 @@ const (
 	negated  = credential.Negated
 )
 
-// Full is the name of the good vector that uses every clause and both scopes; the vectors of proofs prove it.
-const Full = "every clause in use, both scopes"
+// full is the name of the good vector that uses every clause and both scopes.
+const full = "every clause in use, both scopes"
 
 // vectors collects presentations.
 type vectors struct{ file *File }
@@ -59,7 +59,7 @@ func (v *vectors) equality(name, expect string, c credential.Equality) {
 // good are statements that hold.
 func (v *vectors) good() {
 	v.before("no clauses, no scopes", Holds, func(*scene) {})
-	v.before(Full, Holds, full)
+	v.before(full, Holds, everything)
 	v.before("pseudonym only", Holds, func(s *scene) { s.scopes(); s.request.SubjectScope = credential.Element{} })
 	v.before("subject tag only", Holds, func(s *scene) { s.scopes(); s.request.Scope = credential.Element{} })
 	v.before("no subject key, and none asked", Holds, func(s *scene) { s.credential.Envelope.SubjectKey = credential.Secret{} })
@@ -114,8 +114,8 @@ func (v *vectors) goodClauses() {
 	})
 }
 
-// full uses all twelve clauses.
-func full(s *scene) {
+// everything uses all twelve clauses.
+func everything(s *scene) {
 	s.scopes()
 	c := &s.request.Clauses
 	c.Intervals = [credential.Intervals]credential.Interval{

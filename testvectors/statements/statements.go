@@ -172,3 +172,23 @@ func Read(path string) (*File, error) {
 	}
 	return &file, nil
 }
+
+// Full is the presentation that the vectors of proofs prove.
+func (f *File) Full() (*Presentation, error) {
+	for i := range f.Presentation {
+		if f.Presentation[i].Name == full {
+			return &f.Presentation[i], nil
+		}
+	}
+	return nil, fmt.Errorf("there is no vector %q", full)
+}
+
+// Enrols is the enrolment that the vectors of proofs prove.
+func (f *File) Enrols() (*Enrolment, error) {
+	for i := range f.Enrolment {
+		if f.Enrolment[i].Name == enrols {
+			return &f.Enrolment[i], nil
+		}
+	}
+	return nil, fmt.Errorf("there is no vector %q", enrols)
+}
