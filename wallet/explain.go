@@ -1,0 +1,223 @@
+package wallet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
+)
+
+// SmallCrowd is the number of live credentials below which an answer is said to single somebody out.
+const SmallCrowd = 1000
+
+// Explanation is what a person reads before deciding, in one language. Its facts are made from the statements that are
+// proven.
+type Explanation struct {
+	Language   string             `json:"language"`
+	Verifier   string             `json:"verifier"`   // name
+	DID        string             `json:"did"`        //
+	Identified string             `json:"identified"` // how we know who asks, and where the answer goes
+	Policy     string             `json:"policy"`     // name of what is asked
+	About      []string           `json:"about"`      // purpose, retention
+	Queries    []QueryExplanation `json:"queries"`
+	Before     []string           `json:"before"`     // what this verifier has learned from us so far
+	Adds       []string           `json:"adds"`       // what it learns beyond that
+	Revocation string             `json:"revocation"` // how long a revocation takes here, at worst
+	Notices    []string           `json:"notices"`
+	Warnings   []string           `json:"warnings"`
+}
+
+// QueryExplanation is one credential that is asked for.
+type QueryExplanation struct {
+	Query      string   `json:"query"`
+	Title      string   `json:"title"`
+	Facts      []string `json:"facts"`                // what is proven
+	Shown      []string `json:"shown"`                // what is seen, what stays hidden, whether visits can be linked
+	Credential string   `json:"credential,omitempty"` // id of the one that would answer
+	Crowd      uint64   `json:"crowd"`                // live credentials of this kind by the accepted issuers
+	CrowdText  string   `json:"crowd_text"`
+	GroupLive  int      `json:"group_live,omitempty"` // live leaves of the group that the ledger's host sees us fetch
+	GroupText  string   `json:"group_text,omitempty"`
+}
+
+// Explain puts a request into words ("zh-CN" or "en"), for a choice of credentials; nil leaves out what depends on them.
+// It asks nobody.
+func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, language string) (*Explanation, error) {
+	t := textsIn(language)
+	genesis := r.view.Genesis
+	e := &Explanation{
+		Language: language, Verifier: r.verifier.Name.In(language), DID: r.verifier.DID,
+		Identified: fmt.Sprintf(t.identified, r.verifier.Name.In(language), r.verifier.DID, r.keyID, r.object.ResponseURI),
+		Policy:     r.policy.Name.In(language), About: r.policy.Explain(language),
+		Revocation: fmt.Sprintf(t.revocation, genesis.SealIntervalSeconds+r.policy.FreshnessSeconds),
+		Before:     []string{}, Adds: []string{}, Notices: []string{}, Warnings: []string{},
+	}
+	if genesis.Dev {
+		e.Notices = append(e.Notices, fmt.Sprintf(t.dev, genesis.Network))
+	}
+	doc := w.vault.read()
+	for i := range r.queries {
+		q := &r.queries[i]
+		words, err := r.explainQuery(q, language)
+		if err != nil {
+			return nil, err
+		}
+		x := QueryExplanation{Query: q.statement.Query, Title: title(&q.schema.Schema, language), Facts: words.Facts, Shown: words.Shown}
+		x.Crowd = r.view.Census.Live(q.statement.Schema, q.issuers)
+		x.CrowdText = fmt.Sprintf(t.crowd, x.Crowd)
+		if x.Crowd < SmallCrowd {
+			e.Warnings = append(e.Warnings, fmt.Sprintf(t.smallCrowd, x.Title, x.Crowd))
+		}
+		if id, chosen := choice[q.statement.Query]; chosen {
+			e.addCandidate(t, &x, candidates, id)
+			if c, ok := doc.credential(id); ok {
+				e.addNews(t, doc, q, c, r.verifier.DID, language)
+			}
+		}
+		e.Queries = append(e.Queries, x)
+	}
+	e.addBefore(t, doc, r, language)
+	return e, nil
+}
+
+// explainQuery is the statement in words.
+func (r *Request) explainQuery(q *query, language string) (policy.Explanation, error) {
+	name := func(did string) string {
+		if issuer, ok := r.view.Registry.Issuer(did); ok {
+			return issuer.Name.In(language)
+		}
+		return did
+	}
+	words, err := q.statement.Explain(&q.schema.Schema, name, language)
+	if err != nil {
+		return words, refuse(CodeUnprovable, err, "query %q", q.statement.Query)
+	}
+	return words, nil
+}
+
+func (e *Explanation) addCandidate(t *texts, x *QueryExplanation, candidates []Candidate, id string) {
+	x.Credential = id
+	i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Query == x.Query && c.Credential.ID == id })
+	if i < 0 {
+		return
+	}
+	c := candidates[i]
+	x.GroupLive, x.GroupText = c.Credential.GroupLive, fmt.Sprintf(t.group, c.Credential.GroupLive)
+	if c.Newer {
+		e.Warnings = append(e.Warnings, fmt.Sprintf(t.newer, x.Title))
+	}
+	if c.Refusal != nil {
+		e.Warnings = append(e.Warnings, c.Refusal.Text(e.Language))
+	}
+}
+
+// addNews says what the verifier would learn that it cannot conclude from what it knows.
+func (e *Explanation) addNews(t *texts, doc *document, q *query, c *Credential, verifier, language string) {
+	for _, fact := range q.reveals(verifier, c, 0) {
+		if !doc.knows(&c.Issued.Schema, &fact) {
+			e.Adds = append(e.Adds, factText(t, &q.schema.Schema, &fact, language))
+		}
+	}
+}
+
+// addBefore says what the verifier has learned so far, whichever of our credentials it was about.
+func (e *Explanation) addBefore(t *texts, doc *document, r *Request, language string) {
+	for i := range doc.Revealed {
+		fact := &doc.Revealed[i]
+		if fact.Verifier != r.verifier.DID {
+			continue
+		}
+		schema, ok := r.view.Registry.Schema(fact.Schema)
+		if !ok {
+			continue
+		}
+		e.Before = append(e.Before, fact.At.Time().Format("2006-01-02")+" · "+title(&schema.Schema, language)+": "+
+			factText(t, &schema.Schema, fact, language))
+	}
+}
+
+// factText is something that a verifier learns, in words.
+func factText(t *texts, schema *credential.Schema, fact *revealed, language string) string {
+	switch {
+	case fact.Tag != "" && fact.Subject:
+		return fmt.Sprintf(t.subjectTag, fact.Tag)
+	case fact.Tag != "":
+		return fmt.Sprintf(t.pseudonym, fact.Tag)
+	}
+	var parts []string
+	for i := range fact.Clauses {
+		text, err := fact.Clauses[i].Text(schema, language)
+		if err != nil {
+			text = fact.Clauses[i].Claim
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, t.or)
+}
+
+func title(schema *credential.Schema, language string) string {
+	if schema.Display != nil && schema.Display.In(language) != "" {
+		return schema.Display.In(language)
+	}
+	return schema.Type
+}
+
+func scopeName(s *policy.Scope) string {
+	if s.Shared != nil {
+		return fmt.Sprintf("shared/%d", *s.Shared)
+	}
+	return s.Service
+}
+
+func yesNo(v bool, language string) string {
+	t := textsIn(language)
+	if v {
+		return t.yes
+	}
+	return t.no
+}
+
+// Lines is the explanation as plain lines, for a terminal.
+func (e *Explanation) Lines() []string {
+	t := textsIn(e.Language)
+	lines := append([]string{e.Identified, e.Policy}, e.About...)
+	for _, q := range e.Queries {
+		lines = append(lines, "", q.Title)
+		for _, fact := range q.Facts {
+			lines = append(lines, "  ✓ "+fact)
+		}
+		for _, shown := range q.Shown {
+			lines = append(lines, "  · "+shown)
+		}
+		lines = append(lines, "  · "+q.CrowdText)
+		if q.GroupText != "" {
+			lines = append(lines, "  · "+q.GroupText)
+		}
+	}
+	lines = appendSection(lines, t.before, e.Before, t.nothingBefore)
+	lines = appendSection(lines, t.adds, e.Adds, "")
+	lines = append(lines, "", e.Revocation)
+	for _, notice := range e.Notices {
+		lines = append(lines, "! "+notice)
+	}
+	for _, warning := range e.Warnings {
+		lines = append(lines, "! "+warning)
+	}
+	return lines
+}
+
+func appendSection(lines []string, heading string, items []string, none string) []string {
+	if len(items) == 0 {
+		if none == "" {
+			return lines
+		}
+		return append(lines, "", none)
+	}
+	lines = append(lines, "", heading)
+	for _, item := range items {
+		lines = append(lines, "  - "+item)
+	}
+	return lines
+}

@@ -1,0 +1,331 @@
+package wallet
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bulla-id/bulla/circuits"
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/entry"
+)
+
+// maxClockSkew is how far "now" in a request may be from our clock.
+const maxClockSkew = 5 * time.Minute
+
+// Request is a verifier's request that passed all checks. It is immutable.
+type Request struct {
+	object     *openid.RequestObject
+	verifier   entry.RegisteredVerifier
+	policy     *policy.Policy
+	queries    []query
+	challenge  credential.Element
+	view       *client.View // that it was checked against
+	requestURI string
+	keyID      string
+}
+
+// query is one credential that is asked for.
+type query struct {
+	statement    policy.Statement
+	schema       entry.RegisteredSchema
+	system       string            // id of the proof system, to be echoed
+	verifyingKey credential.Digest // of the proofs
+	issuers      []string          // accepted and in good standing when the request was read
+}
+
+// Verifier is who asks.
+func (r *Request) Verifier() (did string, name credential.Text) {
+	return r.verifier.DID, r.verifier.Name
+}
+
+// Policy is what the verifier registered. It must not be changed.
+func (r *Request) Policy() *policy.Policy { return r.policy }
+
+// Queries are the ids of what is asked, in order.
+func (r *Request) Queries() []string {
+	ids := make([]string, 0, len(r.queries))
+	for _, q := range r.queries {
+		ids = append(ids, q.statement.Query)
+	}
+	return ids
+}
+
+// ExpiresAt is when an answer must be there.
+func (r *Request) ExpiresAt() time.Time { return r.object.ExpiresAt.Time() }
+
+// Read fetches the request behind a link and checks all of it: signed by a key registered for the verifier, to be
+// answered at an address registered for it, asking exactly what the registered policy says as of now, for a verifying
+// key that the chain lists, and not answered before. It sends nothing but the fetch.
+func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
+	clientID, requestURI, err := openid.ParseRequestLink(link)
+	if err != nil {
+		return nil, refuse(CodeRequest, err, "read link")
+	}
+	token, err := w.http.fetch(ctx, call{
+		method: http.MethodGet, address: requestURI, accept: "application/" + openid.RequestType, limit: jose.MaxToken,
+	})
+	if err != nil {
+		return nil, err
+	}
+	view, err := w.update(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{view: view, requestURI: requestURI}
+	if err := r.verify(string(token), clientID, w.clock()); err != nil {
+		return nil, err
+	}
+	if w.vault.read().wasAnswered(r.verifier.DID, r.object.Nonce) {
+		return nil, refuse(CodeNonceUsed, nil, "the request was answered before")
+	}
+	return r, nil
+}
+
+// verify does all checks that need no vault.
+func (r *Request) verify(token, clientID string, now time.Time) error {
+	did, err := openid.VerifierDID(clientID)
+	if err != nil {
+		return refuse(CodeClient, err, "client of the link")
+	}
+	var ok bool
+	if r.verifier, ok = r.view.Registry.Verifier(did); !ok {
+		return refuse(CodeNotRegistered, nil, "verifier %s is not on the chain", did)
+	}
+	if err := r.verifySignature(token); err != nil {
+		return err
+	}
+	for _, check := range []func() error{
+		func() error { return r.checkClient(clientID) },
+		r.checkResponse,
+		func() error { return r.checkTimes(now) },
+		r.checkPolicy,
+		func() error { return r.checkQueries(now) },
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if r.challenge, err = r.object.Challenge(r.view.GenesisHash); err != nil {
+		return refuse(CodeRequest, err, "challenge")
+	}
+	return nil
+}
+
+// verifySignature parses the request object, which one of the verifier's registered keys must have signed.
+func (r *Request) verifySignature(token string) error {
+	payload, err := jose.VerifyCompact(token, openid.RequestType, func(kid string) (jose.PublicKey, error) {
+		id, found := strings.CutPrefix(kid, openid.RequestKeyID(r.verifier.DID, ""))
+		if !found {
+			return jose.PublicKey{}, refuse(CodeSignature, nil, "the key %.200q is not one of %s", kid, r.verifier.DID)
+		}
+		r.keyID = id
+		return jose.Keys(r.verifier.Keys...)(id)
+	})
+	if err != nil {
+		return refuse(CodeSignature, err, "signature of the request")
+	}
+	if r.object, err = openid.ParseRequestObject(payload); err != nil {
+		return refuse(CodeRequest, err, "read request")
+	}
+	return nil
+}
+
+// checkClient holds the parts of the request to each other.
+func (r *Request) checkClient(clientID string) error {
+	o := r.object
+	// SPEC (OpenID4VP 5, RFC 9101 5): client_id in the link and in the signed request are the same.
+	if o.ClientID != clientID || o.ClientID != openid.ClientIDPrefix+r.verifier.DID {
+		return refuse(CodeClient, nil, "the request is for the client %.200q", o.ClientID)
+	}
+	switch {
+	case o.ResponseType != "vp_token" || o.ResponseMode != "direct_post":
+		return refuse(CodeUnsupported, nil, "response_type %.50q with response_mode %.50q", o.ResponseType, o.ResponseMode)
+	case o.Audience != openid.SelfIssued:
+		return refuse(CodeRequest, nil, "aud is %.200q", o.Audience)
+	case !isNonce(o.Nonce):
+		return refuse(CodeRequest, nil, "the nonce is not 22 to 128 URL-safe characters")
+	case len(o.State) > 512:
+		return refuse(CodeRequest, nil, "state has %d characters", len(o.State))
+	}
+	format, ok := o.ClientMetadata.Formats[openid.Format]
+	if !ok || !slices.Contains(format.Systems, openid.ProofSystem) || !slices.Contains(format.StatementVersions, 1) {
+		return refuse(CodeUnsupported, nil, "the verifier does not say that it reads %s", openid.Format)
+	}
+	return nil
+}
+
+// isNonce wants 128 bits or more in base64url.
+func isNonce(s string) bool {
+	return len(s) >= 22 && len(s) <= 128 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// checkResponse refuses to answer anywhere but under an address registered for the verifier.
+func (r *Request) checkResponse() error {
+	u, err := parseAddress(r.object.ResponseURI)
+	if err != nil {
+		return refuse(CodeResponseURI, err, "response_uri")
+	}
+	if !slices.ContainsFunc(r.verifier.ResponseURIs, func(prefix string) bool { return liesUnder(u, prefix) }) {
+		return refuse(CodeResponseURI, nil, "response_uri %.200q is not registered for %s", r.object.ResponseURI, r.verifier.DID)
+	}
+	return nil
+}
+
+// liesUnder tells whether an address is below a registered one, which ends in a slash. Paths that a server could read in
+// another way (dots, escapes, backslashes) lie nowhere.
+func liesUnder(u *url.URL, registered string) bool {
+	prefix, err := url.Parse(registered)
+	if err != nil || !sameOrigin(u, prefix) || u.RawPath != "" || strings.ContainsAny(u.Path, "%\\;") {
+		return false
+	}
+	clean := path.Clean(u.Path)
+	return (clean == u.Path || clean+"/" == u.Path) && strings.HasPrefix(u.Path, prefix.Path) && strings.HasSuffix(prefix.Path, "/")
+}
+
+// checkTimes refuses requests from another time.
+func (r *Request) checkTimes(now time.Time) error {
+	o := r.object
+	switch {
+	case o.ExpiresAt <= o.IssuedAt || o.ExpiresAt-o.IssuedAt > openid.MaxLifetime:
+		return refuse(CodeExpiredRequest, nil, "the request lives for %d seconds, at most %d", o.ExpiresAt-o.IssuedAt, openid.MaxLifetime)
+	case now.After(o.ExpiresAt.Time()):
+		return refuse(CodeExpiredRequest, nil, "the request expired at %s", o.ExpiresAt)
+	case o.IssuedAt.Time().Sub(now) > maxClockSkew:
+		return refuse(CodeClock, nil, "the request is from %s", o.IssuedAt)
+	}
+	for _, q := range o.Query.Credentials {
+		if skew := q.Meta.Statement.Now.Time().Sub(now).Abs(); skew > maxClockSkew {
+			return refuse(CodeClock, nil, "the verifier's now is %s from ours", skew.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// checkPolicy reads the policy that came along, and demands that it is the registered one.
+func (r *Request) checkPolicy() error {
+	if len(r.object.VerifierInfo) != 1 || r.object.VerifierInfo[0].Format != openid.PolicyInfo {
+		return refuse(CodeRequest, nil, "verifier_info must have the policy and nothing else")
+	}
+	var err error
+	if r.policy, err = policy.Parse(r.object.VerifierInfo[0].Data); err != nil {
+		return refuse(CodeRequest, err, "verifier_info")
+	}
+	if r.policy.Verifier != r.verifier.DID {
+		return refuse(CodeNotRegistered, nil, "the policy is one of %s", r.policy.Verifier)
+	}
+	return r.checkRegistered(r.view.Registry)
+}
+
+// checkRegistered demands that the policy is registered, in these words.
+func (r *Request) checkRegistered(registry *entry.Registry) error {
+	digest, err := r.policy.Digest()
+	if err != nil {
+		return refuse(CodeRequest, err, "policy")
+	}
+	registered, ok := registry.Policy(r.verifier.DID, r.policy.ID)
+	if !ok {
+		return refuse(CodeNotRegistered, nil, "policy %s of %s is not on the chain", r.policy.ID, r.verifier.DID)
+	}
+	if registered.Digest != digest {
+		return refuse(CodeWider, nil, "policy %s is registered with other contents", r.policy.ID)
+	}
+	return nil
+}
+
+// checkQueries resolves the policy and holds each query to it, byte for byte.
+func (r *Request) checkQueries(now time.Time) error {
+	asked := r.object.Query.Credentials
+	if len(asked) == 0 || len(asked) != len(r.policy.Queries) {
+		return refuse(CodeWider, nil, "%d queries, the policy has %d", len(asked), len(r.policy.Queries))
+	}
+	statements, err := r.policy.Resolve(asked[0].Meta.Statement.Now.Time(), schemasOf(r.view.Registry))
+	if err != nil {
+		return refuse(CodeNotRegistered, err, "resolve the policy")
+	}
+	for i := range asked {
+		q, err := r.checkQuery(&asked[i], statements[i], now)
+		if err != nil {
+			return err
+		}
+		r.queries = append(r.queries, q)
+	}
+	return nil
+}
+
+// schemasOf looks schemas up on the chain.
+func schemasOf(registry *entry.Registry) policy.Schemas {
+	return func(id credential.Element) (*credential.Schema, error) {
+		s, ok := registry.Schema(id)
+		if !ok {
+			return nil, refuse(CodeNotRegistered, nil, "schema %s is not on the chain", id)
+		}
+		return &s.Schema, nil
+	}
+}
+
+func (r *Request) checkQuery(asked *openid.CredentialQuery, statement policy.Statement, now time.Time) (query, error) {
+	q := query{statement: statement}
+	want, err := credential.Canonical(statement)
+	if err != nil {
+		return q, refuse(CodeRequest, err, "statement of query %q", statement.Query)
+	}
+	got, err := credential.Canonical(asked.Meta.Statement)
+	if err != nil || !bytes.Equal(got, want) || asked.ID != statement.Query {
+		return q, refuse(CodeWider, err, "query %.100q does not say what the registered policy says", asked.ID)
+	}
+	q.schema, _ = r.view.Registry.Schema(statement.Schema)
+	if asked.Format != openid.Format || !slices.Equal(asked.Meta.TypeValues, []string{q.schema.Schema.Type}) {
+		return q, refuse(CodeUnsupported, nil, "query %q asks for the format %.100q and the types %.200q", asked.ID, asked.Format, asked.Meta.TypeValues)
+	}
+	if err := q.checkSystem(asked.Meta.Systems, r.view.Registry, now); err != nil {
+		return q, err
+	}
+	if err := checkScopes(&statement, r.view.Registry); err != nil {
+		return q, err
+	}
+	if q.issuers = goodIssuers(r.view.Registry, statement.Schema, statement.Issuers); q.issuers == nil {
+		return q, refuse(CodeIssuerSuspended, nil, "query %q: none of the accepted issuers is in good standing", asked.ID)
+	}
+	if _, err := statement.Compile(policy.Context{Genesis: r.view.GenesisHash, Schema: &q.schema.Schema, Issuers: q.issuers}); err != nil {
+		return q, refuse(CodeUnprovable, err, "query %q", asked.ID)
+	}
+	return q, nil
+}
+
+// checkSystem wants one proof system, ours, with a circuit we know and a key that the chain lists.
+func (q *query) checkSystem(systems []openid.System, registry *entry.Registry, now time.Time) error {
+	if len(systems) != 1 {
+		return refuse(CodeUnsupported, nil, "query %q names %d proof systems, want 1", q.statement.Query, len(systems))
+	}
+	s := systems[0]
+	known, err := circuits.Named(circuits.Presentation)
+	if err != nil || s.System != openid.ProofSystem || s.Circuit != known.Name || s.CircuitDigest != known.Digest || s.ID == "" || len(s.ID) > 200 {
+		return refuse(CodeUnsupported, err, "query %q asks for the circuit %.100q of %.100q", q.statement.Query, s.Circuit, s.System)
+	}
+	q.system, q.verifyingKey = s.ID, s.VerifyingKey
+	return checkKey(registry, s.Circuit, s.VerifyingKey, now)
+}
+
+// checkScopes wants shared scopes to be registered for the verifier; only their consumer may count.
+func checkScopes(s *policy.Statement, registry *entry.Registry) error {
+	for _, scope := range []*policy.Scope{s.Scope, s.SubjectScope} {
+		if scope == nil || scope.Shared == nil {
+			continue
+		}
+		registered, ok := registry.Scope(uint64(*scope.Shared))
+		if !ok || !slices.Contains(registered.Verifiers, s.Verifier) || scope.Once && registered.Consumer != s.Verifier {
+			return refuse(CodeNotRegistered, nil, "query %q: the shared scope %d is not registered for %s", s.Query, *scope.Shared, s.Verifier)
+		}
+	}
+	return nil
+}
