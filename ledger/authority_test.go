@@ -29,7 +29,7 @@ func begun(t *testing.T, n int) (*chain, *ledger.Machine) {
 	return c, m
 }
 
-func apply(t *testing.T, m *ledger.Machine, entries ...[]byte) {
+func apply(t testing.TB, m *ledger.Machine, entries ...[]byte) {
 	t.Helper()
 	for i, raw := range entries {
 		if _, err := m.Apply(raw); err != nil {

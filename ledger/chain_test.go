@@ -24,7 +24,7 @@ const genesisTime = credential.UnixTime(1_700_000_000)
 
 // chain signs entries for tests, keeping count of sequence numbers. Its keys and commitments come from fixed seeds.
 type chain struct {
-	t          *testing.T
+	t          testing.TB
 	genesis    credential.Digest
 	founding   entry.Genesis
 	first      []byte
@@ -37,7 +37,7 @@ type chain struct {
 	issued     uint64
 }
 
-func seeded(t *testing.T, name string) *jose.SigningKey {
+func seeded(t testing.TB, name string) *jose.SigningKey {
 	t.Helper()
 	d := credential.DigestOf([]byte(name))
 	key, err := jose.FromSeed(d[:])
@@ -57,7 +57,7 @@ func (r *seedReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func newChain(t *testing.T) *chain {
+func newChain(t testing.TB) *chain {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(&seedReader{7}, origin)
 	if err != nil {

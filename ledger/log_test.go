@@ -290,7 +290,7 @@ func TestBusy(t *testing.T) {
 
 // cosigner is a C2SP tlog-witness for tests: it checks consistency and signs. It does not replay.
 type cosigner struct {
-	t      *testing.T
+	t      testing.TB
 	log    note.Verifier
 	signer note.Signer
 	key    string
@@ -301,7 +301,7 @@ type cosigner struct {
 	down   bool
 }
 
-func newCosigner(t *testing.T, c *chain, name string, seed byte) *cosigner {
+func newCosigner(t testing.TB, c *chain, name string, seed byte) *cosigner {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(&seedReader{seed}, name)
 	if err != nil {
