@@ -51,6 +51,8 @@ type world struct {
 	authority        *webapi.Authority
 	verifier         *verifier.Verifier
 	handler          http.Handler
+
+	stranger *held // somebody else's title, where a test needs one
 }
 
 type clock struct {
@@ -422,5 +424,7 @@ func (w *world) status(id string) *verifier.Status {
 	}
 	return status
 }
+
+func (w *world) keys() []*keys.VerifyingKey { return []*keys.VerifyingKey{w.key} }
 
 func keysOf(w *world) jose.LookUp { return jose.Keys(w.results.Public()) }
