@@ -1,0 +1,64 @@
+package issuer
+
+import "fmt"
+
+// Code says why something was refused. Codes are stable: they go over the wire and into scripts.
+type Code string
+
+// Refusal is why the issuer refused. Its detail is for people, in our own words: never a claim's value, a person or an
+// inner error. Any other error of a method means that the issuer could not do its work.
+type Refusal struct {
+	Code   Code
+	Detail string
+	Claim  string // the claim that does not fit, with [ErrClaim]
+	Ledger string // the ledger's own code, with [ErrLedger]
+}
+
+// Error is code and detail.
+func (r *Refusal) Error() string {
+	if r.Detail == "" {
+		return string(r.Code)
+	}
+	return string(r.Code) + ": " + r.Detail
+}
+
+// Is lets errors.Is compare with the sentinels below, by code.
+func (r *Refusal) Is(target error) bool {
+	t, ok := target.(*Refusal)
+	return ok && t.Detail == "" && t.Code == r.Code
+}
+
+// What clerks are refused for.
+var (
+	ErrApplication = &Refusal{Code: "application"}      // person, subject or validity is missing or cannot be meant
+	ErrSchema      = &Refusal{Code: "unknown-schema"}   // the issuer does not issue credentials of that type
+	ErrClaim       = &Refusal{Code: "claim"}            // a claim does not fit the schema; Claim names it
+	ErrNotFound    = &Refusal{Code: "not-found"}        // no such credential or enrolment
+	ErrState       = &Refusal{Code: "state"}            // the credential is not in the state that the change starts from
+	ErrHeld        = &Refusal{Code: "credentials-held"} // enrolments are reset only without unrevoked credentials
+)
+
+// What wallets are refused for.
+var (
+	ErrRequest       = &Refusal{Code: "invalid-request"}       // not in the form of the standard
+	ErrGrantType     = &Refusal{Code: "unsupported-grant"}     // another grant than the pre-authorized code
+	ErrGrant         = &Refusal{Code: "invalid-grant"}         // code unknown, used, expired or locked, or the transaction code is wrong
+	ErrAccessToken   = &Refusal{Code: "invalid-token"}         // access token unknown or expired
+	ErrConfiguration = &Refusal{Code: "unknown-configuration"} // no such credential configuration
+	ErrNonce         = &Refusal{Code: "invalid-nonce"}         // not ours, expired or used
+	ErrProof         = &Refusal{Code: "invalid-proof"}         // missing, malformed, or it proves something else
+	ErrOffer         = &Refusal{Code: "other-offer"}           // the offer is for another configuration, or was answered with another commitment
+	ErrOtherSecret   = &Refusal{Code: "other-secret"}          // a second enrolment with another master secret
+	ErrOtherPerson   = &Refusal{Code: "other-person"}          // that master secret is another person's
+	ErrOnePerPerson  = &Refusal{Code: "one-per-person"}        // the person has a live credential of this type
+)
+
+// What the chain, or its absence, is the reason for.
+var (
+	ErrLedger      = &Refusal{Code: "ledger-refused"} // the ledger refused the entry; Ledger says why
+	ErrUnavailable = &Refusal{Code: "unavailable"}    // nothing was decided: ask again
+)
+
+func refuse(kind *Refusal, format string, args ...any) *Refusal {
+	return &Refusal{Code: kind.Code, Detail: fmt.Sprintf(format, args...)}
+}

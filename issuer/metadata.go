@@ -1,0 +1,63 @@
+package issuer
+
+import (
+	"github.com/bulla-id/bulla/internal/openid"
+)
+
+// Metadata describes the issuer to wallets (OpenID4VCI 1.0 section 12.2).
+func (i *Issuer) Metadata() openid.IssuerMetadata {
+	m := openid.IssuerMetadata{
+		CredentialIssuer:   i.cfg.URL,
+		CredentialEndpoint: i.cfg.URL + credentialPath,
+		NonceEndpoint:      i.cfg.URL + noncePath,
+		Display:            openid.DisplayOf(i.cfg.Name),
+		Configurations:     make(map[string]openid.CredentialConfiguration, len(i.schemas)),
+	}
+	for id, s := range i.schemas {
+		m.Configurations[id] = i.configuration(s)
+	}
+	return m
+}
+
+func (i *Issuer) configuration(s *schema) openid.CredentialConfiguration {
+	return openid.CredentialConfiguration{
+		Format:         openid.Format,
+		Scope:          s.Type,
+		BindingMethods: []string{openid.ProofType},
+		ProofTypes:     map[string]openid.ProofTypeInfo{openid.ProofType: {SigningAlgorithms: []string{openid.ProofSystem}}},
+		// SPEC: optional; clients of today take metadata without it for an old draft.
+		CredentialMetadata:    describe(s),
+		Type:                  s.Type,
+		Schema:                s.id,
+		Issuer:                i.cfg.DID,
+		Genesis:               i.cfg.Genesis,
+		EnrolmentRegister:     s.register.Name(),
+		EnrolmentVerifyingKey: i.cfg.EnrolmentKey.Digest(),
+	}
+}
+
+// describe shows schema and claims to people.
+func describe(s *schema) openid.CredentialMetadata {
+	var m openid.CredentialMetadata
+	if s.Display != nil {
+		m.Display = openid.DisplayOf(*s.Display)
+	}
+	for _, c := range s.Claims {
+		claim := openid.ClaimMetadata{Path: []string{c.Name}, Mandatory: !c.Optional}
+		if c.Display != nil {
+			claim.Display = openid.DisplayOf(*c.Display)
+		}
+		m.Claims = append(m.Claims, claim)
+	}
+	return m
+}
+
+// ServerMetadata describes the authorization server, which we are ourselves (RFC 8414).
+func (i *Issuer) ServerMetadata() openid.ServerMetadata {
+	return openid.ServerMetadata{
+		Issuer:                    i.cfg.URL,
+		TokenEndpoint:             i.cfg.URL + tokenPath,
+		GrantTypes:                []string{openid.PreAuthorizedGrant},
+		AnonymousPreAuthorization: true,
+	}
+}
