@@ -12,14 +12,15 @@ import (
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
-// nextSeal is when the next seal is due: an interval after the last one if there are entries to seal, and an interval
-// before the longest pause otherwise, so that no pause is longer.
+// nextSeal is when the next seal is due: an interval after the last one if there are entries to seal or nothing was
+// sealed yet (a new chain is readable once its genesis entry is), and an interval before the longest pause otherwise, so
+// that no pause is longer.
 func (l *Log) nextSeal() time.Time {
-	if l.machine.Unsealed() > 0 {
+	last, seals := l.machine.Sealed()
+	if seals == 0 || l.machine.Unsealed() > 0 {
 		return l.machine.EarliestSeal().Time()
 	}
 	pause := max(l.genesis.SealIntervalSeconds, l.genesis.SealMaximumSeconds-l.genesis.SealIntervalSeconds)
-	last, _ := l.machine.Sealed()
 	return last.Time.Time().Add(time.Duration(pause) * time.Second)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
 	"github.com/bulla-id/bulla/ledger"
+	"github.com/bulla-id/bulla/ledger/cosign"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/store"
 )
@@ -59,6 +60,25 @@ func openChainKeys(s *keystore.Store) (k chainKeys, err error) {
 		return k, errors.New("the log key in the key store is damaged")
 	}
 	return k, nil
+}
+
+// openCosignerKey is the cosigner's key with its verifier key.
+func openCosignerKey(s *keystore.Store) (key, verifier string, err error) {
+	secret, err := s.Get("cosigner")
+	if errors.Is(err, keystore.ErrAbsent) {
+		if key, verifier, err = cosign.GenerateKey("cosigner.example/dev"); err != nil {
+			return "", "", err
+		}
+		return key, verifier, s.Put("cosigner", []byte(key+" "+verifier))
+	}
+	if err != nil {
+		return "", "", err
+	}
+	key, verifier, both := strings.Cut(string(secret), " ")
+	if !both {
+		return "", "", errors.New("the cosigner's key in the key store is damaged")
+	}
+	return key, verifier, nil
 }
 
 // genesis is the signed genesis entry of the folder's chain; it is made on first use.

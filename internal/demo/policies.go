@@ -117,8 +117,32 @@ func (s schemas) vaccine() policy.Query {
 	}}
 }
 
-// policies are those of the relying party.
-func (s schemas) policies() []policy.Policy {
+// of lists the schemas that an agency issues.
+func (s schemas) of(did string) []*credential.Schema {
+	switch did {
+	case CivilDID:
+		return []*credential.Schema{s.residence, s.vaccination}
+	case LandDID:
+		return []*credential.Schema{s.land}
+	}
+	return []*credential.Schema{s.vaccination}
+}
+
+// policiesOf lists a relying party's policies.
+func (s schemas) policiesOf(did string) []*policy.Policy {
+	list := s.cityPolicies()
+	if did == ClinicDID {
+		list = []policy.Policy{newPolicy(PolicyVaccination, "Vaccination", "疫苗接种", "Admission to the ward", "住院登记", s.vaccine())}
+	}
+	var out []*policy.Policy
+	for i := range list {
+		list[i].Verifier = did
+		out = append(out, &list[i])
+	}
+	return out
+}
+
+func (s schemas) cityPolicies() []policy.Policy {
 	subsidy, grant, estate, oldTitle, civil := s.residency(), s.title(), s.title(), s.title(), s.vaccine()
 	subsidy.Scope = &policy.Scope{Service: "rent-subsidy", Once: true}
 	grant.SubjectScope = &policy.Scope{Service: "renovation-grant", Once: true}
@@ -126,16 +150,16 @@ func (s schemas) policies() []policy.Policy {
 	oldTitle.Clauses = []policy.Clause{{Claim: "registered_since", AtLeastAgo: "P1Y"}}
 	civil.Issuers = []string{CivilDID}
 	list := []policy.Policy{
-		cityPolicy(PolicyResidency, "Residency", "居住证明", "Library card for residents", "为居民办理借书证", s.residency()),
-		cityPolicy(PolicyLand, "Land ownership", "土地权属", "Permit to build on own land", "自有土地建设许可", s.title()),
-		cityPolicy(PolicyVaccination, "Vaccination", "疫苗接种", "Work in a care home", "护理机构从业", s.vaccine()),
-		cityPolicy(PolicyResidencyLand, "Residency and land", "居住与土地", "Reduced property tax", "房产税减免", s.residency(), s.title()),
-		cityPolicy(PolicySubsidy, "Rent subsidy", "租房补贴", "Rent subsidy, once per person", "租房补贴，每人一次", subsidy),
-		cityPolicy(PolicyGrant, "Renovation grant", "修缮补助", "Renovation grant, once per parcel", "修缮补助，每宗地一次", grant),
-		cityPolicy(PolicyEstate, "Large estate", "大型地产", "Forestry plan of large estates", "大型林地规划", estate),
-		cityPolicy(PolicyOldTitle, "Title of some age", "持有满一年", "Grazing rights", "放牧权", oldTitle),
-		cityPolicy(PolicyCivilVaccine, "Vaccination record of the civil office", "民政接种记录", "Archive access", "档案查阅", civil),
-		cityPolicy(PolicyFresh, "Residency, seconds fresh", "实时居住证明", "Night gate of the archive", "档案馆夜间入口", s.residency()),
+		newPolicy(PolicyResidency, "Residency", "居住证明", "Library card for residents", "为居民办理借书证", s.residency()),
+		newPolicy(PolicyLand, "Land ownership", "土地权属", "Permit to build on own land", "自有土地建设许可", s.title()),
+		newPolicy(PolicyVaccination, "Vaccination", "疫苗接种", "Work in a care home", "护理机构从业", s.vaccine()),
+		newPolicy(PolicyResidencyLand, "Residency and land", "居住与土地", "Reduced property tax", "房产税减免", s.residency(), s.title()),
+		newPolicy(PolicySubsidy, "Rent subsidy", "租房补贴", "Rent subsidy, once per person", "租房补贴，每人一次", subsidy),
+		newPolicy(PolicyGrant, "Renovation grant", "修缮补助", "Renovation grant, once per parcel", "修缮补助，每宗地一次", grant),
+		newPolicy(PolicyEstate, "Large estate", "大型地产", "Forestry plan of large estates", "大型林地规划", estate),
+		newPolicy(PolicyOldTitle, "Title of some age", "持有满一年", "Grazing rights", "放牧权", oldTitle),
+		newPolicy(PolicyCivilVaccine, "Vaccination record of the civil office", "民政接种记录", "Archive access", "档案查阅", civil),
+		newPolicy(PolicyFresh, "Residency, seconds fresh", "实时居住证明", "Night gate of the archive", "档案馆夜间入口", s.residency()),
 	}
 	list[len(list)-1].FreshnessSeconds = freshSeconds
 	return list
@@ -144,9 +168,9 @@ func (s schemas) policies() []policy.Policy {
 // freshSeconds is the freshness of [PolicyFresh]: shorter than the rest of the story takes.
 const freshSeconds = 10
 
-func cityPolicy(id, name, chineseName, purpose, chinesePurpose string, queries ...policy.Query) policy.Policy {
+func newPolicy(id, name, chineseName, purpose, chinesePurpose string, queries ...policy.Query) policy.Policy {
 	return policy.Policy{
-		Version: 1, ID: id, Verifier: CityDID, RetentionDays: 30, FreshnessSeconds: freshness, Queries: queries,
+		Version: 1, ID: id, RetentionDays: 30, FreshnessSeconds: freshness, Queries: queries,
 		Name: credential.Text{English: name, Chinese: chineseName}, Purpose: credential.Text{English: purpose, Chinese: chinesePurpose},
 	}
 }

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,13 +55,18 @@ func (r *registrar) sealed(ctx context.Context) error {
 	return err
 }
 
-// issuer registers an agency that is not on the chain, or not as described.
+// issuer registers an agency that is not on the chain. Its address is part of what wallets check, so it stays.
 func (r *registrar) issuer(ctx context.Context, p entry.IssuerRegistered) error {
 	registered, ok := r.client.Latest().Registry.Issuer(p.DID)
-	if ok && registered.URL == p.URL && slices.Equal(registered.Keys, p.Keys) {
-		return nil
+	switch {
+	case !ok:
+		return r.submit(ctx, p)
+	case registered.URL != p.URL:
+		return fmt.Errorf("%s is registered at %s, not at %s: start with the same --port as before", p.DID, registered.URL, p.URL)
+	case !slices.Equal(registered.Keys, p.Keys):
+		return fmt.Errorf("%s is registered with another key: the key store is not the one this chain was started with", p.DID)
 	}
-	return r.submit(ctx, p)
+	return nil
 }
 
 func (r *registrar) schema(ctx context.Context, schema *credential.Schema, issuers ...string) error {
@@ -83,13 +87,4 @@ func (r *registrar) verifier(ctx context.Context, p entry.VerifierRegistered) er
 		return nil
 	}
 	return r.submit(ctx, p)
-}
-
-// policy registers one of the signer's policies.
-func (r *registrar) policy(ctx context.Context, id string, canonical []byte) error {
-	registered, ok := r.client.Latest().Registry.Policy(r.signer, id)
-	if ok && registered.Digest == credential.DigestOf(canonical) {
-		return nil
-	}
-	return r.submit(ctx, entry.PolicyRegistered{Policy: bytes.Clone(canonical)})
 }

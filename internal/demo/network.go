@@ -1,0 +1,253 @@
+// Package demo runs every role in one process on loopback, over real HTTP, on a dev chain: for `bulla serve --dev`, which
+// stays, and for `bulla demo`, which tells a story and ends. It is the only place that knows all roles.
+//
+// One process holds everybody's keys here. That is what makes it a demo: in production governance, operator, cosigner,
+// agencies and relying parties are different offices.
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/bulla-id/bulla/circuits/setup"
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/keystore"
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/ledger"
+	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/cosign"
+	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/ledger/store"
+)
+
+// Config says where a network lives.
+type Config struct {
+	Dir        string // data folder; everything is kept there
+	Passphrase string // opens the key store in it
+	WorkFactor int    // of scrypt; 0: 18
+	Port       int    // first of seven consecutive ports on 127.0.0.1; 0: any free ones
+	Progress   setup.Progress
+	Logger     *slog.Logger // nil: no log
+}
+
+// Network is everything, running.
+type Network struct {
+	Profile   client.Profile
+	Keys      *setup.Development
+	Genesis   entry.Genesis
+	Agencies  map[string]*Agency // by DID
+	Verifiers map[string]*Verifier
+	Chain     *client.Client // the demo's own view
+
+	schemas  schemas
+	logger   *slog.Logger
+	cosigner string // URL
+	closers  []func() error
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
+}
+
+// The places, in the order of their ports.
+const (
+	atLedger = iota
+	atCosigner
+	atCivil
+	atLand
+	atHealth
+	atCity
+	atClinic
+	places
+)
+
+// Start starts everything in a folder. What is there is found again; what is not is made. The network runs until Close.
+func Start(ctx context.Context, cfg Config) (*Network, error) {
+	n := &Network{
+		Agencies: make(map[string]*Agency), Verifiers: make(map[string]*Verifier),
+		logger: cfg.Logger, failed: make(chan error, places),
+	}
+	if n.logger == nil {
+		n.logger = slog.New(slog.DiscardHandler)
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	n.stop = stop
+	if err := n.start(ctx, serving, cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("start in %s: %w", cfg.Dir, err), n.Close())
+	}
+	return n, nil
+}
+
+func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
+	if n.schemas, err = newSchemas(); err != nil {
+		return err
+	}
+	if n.Keys, err = setup.Develop(ctx, filepath.Join(cfg.Dir, "keys"), cfg.Progress); err != nil {
+		return err
+	}
+	secrets, err := keystore.Open(keystore.Config{Dir: filepath.Join(cfg.Dir, "secrets"), Passphrase: cfg.Passphrase, WorkFactor: cfg.WorkFactor})
+	if err != nil {
+		return err
+	}
+	listeners, err := listen(cfg.Port)
+	if err != nil {
+		return err
+	}
+	for _, l := range listeners { // those that are served are closed already
+		n.closers = append(n.closers, func() error { _ = l.Close(); return nil })
+	}
+	if err := n.startChain(serving, cfg, secrets, listeners); err != nil {
+		return err
+	}
+	governance, err := secrets.SigningKey("governance", jose.EdDSA)
+	if err != nil {
+		return err
+	}
+	if err := n.registerEverybody(ctx, governance, secrets, listeners); err != nil {
+		return err
+	}
+	if err := n.startAgencies(serving, cfg.Dir, secrets, listeners); err != nil {
+		return err
+	}
+	return n.startVerifiers(ctx, serving, cfg.Dir, secrets, listeners)
+}
+
+// listen opens the listeners of all places.
+func listen(port int) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for i := range places {
+		at := 0
+		if port != 0 {
+			at = port + i
+		}
+		l, err := webapi.Listen(fmt.Sprintf("127.0.0.1:%d", at))
+		if err != nil {
+			for _, open := range listeners {
+				_ = open.Close()
+			}
+			return nil, fmt.Errorf("%w (is another one running? choose other ports with --port)", err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func urlOf(l net.Listener) string { return "http://" + l.Addr().String() }
+
+// serve answers on a listener until the network is closed.
+func (n *Network) serve(ctx context.Context, l net.Listener, handler http.Handler) {
+	n.running.Add(1)
+	go func() {
+		defer n.running.Done()
+		if err := webapi.Serve(ctx, l, handler); err != nil {
+			n.failed <- err
+		}
+	}()
+}
+
+// Failed tells of a server that ended by itself.
+func (n *Network) Failed() <-chan error { return n.failed }
+
+// Close stops everything: servers first, then what they used, last started first.
+func (n *Network) Close() error {
+	n.stop()
+	n.running.Wait()
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i]())
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+// startChain starts ledger and cosigner, and writes the chain's profile.
+func (n *Network) startChain(serving context.Context, cfg Config, secrets *keystore.Store, listeners []net.Listener) error {
+	chainKeys, err := openChainKeys(secrets)
+	if err != nil {
+		return err
+	}
+	first, err := genesis(cfg.Dir, chainKeys, n.Keys, time.Now())
+	if err != nil {
+		return err
+	}
+	payload, err := first.ParsePayload()
+	if err != nil {
+		return err
+	}
+	n.Genesis = payload.(entry.Genesis)
+	cosignerKey, cosignerVerifier, err := openCosignerKey(secrets)
+	if err != nil {
+		return err
+	}
+	ledgerURL := urlOf(listeners[atLedger])
+	n.cosigner = urlOf(listeners[atCosigner])
+	log, closeLedger, err := openLedger(filepath.Join(cfg.Dir, "ledger"), chainKeys, first,
+		ledger.TrustedCosigner{Key: cosignerVerifier, Cosigner: ledger.NewHTTPCosigner(n.cosigner, nil)}, n.logger)
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, closeLedger)
+	n.serve(serving, listeners[atLedger], log.Handler())
+	if err := n.startCosigner(serving, cfg.Dir, cosignerKey, first.Digest(), ledgerURL, listeners[atCosigner]); err != nil {
+		return err
+	}
+	n.Profile = client.Profile{
+		Ledger: ledgerURL, Genesis: first.Digest(),
+		Policy: client.Policy{LogKey: chainKeys.logVerifier, Cosigners: []string{cosignerVerifier}, Threshold: 1},
+	}
+	text, err := json.MarshalIndent(n.Profile, "", "  ")
+	if err != nil {
+		return err
+	}
+	return keystore.WriteFile(filepath.Join(cfg.Dir, ProfileFile), append(text, '\n'))
+}
+
+// ProfileFile is the chain's profile in a data folder.
+const ProfileFile = "chain.json"
+
+func (n *Network) startCosigner(serving context.Context, dir, key string, genesis credential.Digest, ledgerURL string, l net.Listener) error {
+	dir = filepath.Join(dir, "cosigner")
+	rows, err := store.Open(store.Config{Dir: filepath.Join(dir, "store"), Logger: n.logger})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, rows.Close)
+	register, err := store.NewFileRegister(filepath.Join(dir, "last-cosigned"), nil)
+	if err != nil {
+		return err
+	}
+	c, err := cosign.New(cosign.Config{
+		Key: key, Genesis: genesis, LedgerURL: ledgerURL, Store: rows, Register: register, Logger: n.logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, func() error { c.Close(); return nil })
+	n.serve(serving, l, c.Handler())
+	return nil
+}
+
+// newClient is a reader of the chain with a memory of its own.
+func (n *Network) newClient(memory client.Memory) (*client.Client, error) {
+	cfg := n.Profile.Config()
+	cfg.Memory = memory
+	return client.New(cfg)
+}
+
+// memoryFile is where a role remembers the last checkpoint it saw.
+func memoryFile(dir, role string) (client.Memory, error) {
+	dir = filepath.Join(dir, role)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return client.File(filepath.Join(dir, "last-checkpoint.json")), nil
+}

@@ -1,0 +1,69 @@
+package demo
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/bulla-id/bulla/internal/webapi"
+)
+
+// freePorts finds a first port with free ones behind it.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	for range 20 {
+		l, err := webapi.Listen("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if first+places > 65535 {
+			continue
+		}
+		listeners, err := listen(first)
+		if err != nil {
+			continue
+		}
+		for _, l := range listeners {
+			l.Close()
+		}
+		return first
+	}
+	t.Fatal("no seven free ports in a row")
+	return 0
+}
+
+// A second start finds everything where it was: the same chain, grown only by seals, the same keys and policies.
+func TestSecondStartFindsEverything(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes development keys")
+	}
+	cfg := Config{Dir: t.TempDir(), Passphrase: "test", WorkFactor: 10, Port: freePorts(t)}
+	var genesis, registry string
+	for start := range 2 {
+		n, err := Start(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := n.Chain.Update(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start == 1 && (view.GenesisHash.String() != genesis || view.Seal.Registry.String() != registry) {
+			t.Errorf("chain %s with registry %s, before %s with %s", view.GenesisHash, view.Seal.Registry, genesis, registry)
+		}
+		genesis, registry = view.GenesisHash.String(), view.Seal.Registry.String()
+		in, err := n.Invite(t.Context())
+		if err != nil || !strings.HasPrefix(in.Land, "openid-credential-offer://") {
+			t.Errorf("invitation %q, %v", in.Land, err)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.Port = freePorts(t)
+	if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "--port") {
+		t.Errorf("other ports: %v", err)
+	}
+}
