@@ -32,9 +32,9 @@ type policyVector struct {
 }
 
 type contextVector struct {
-	Schema    string            `json:"schema"`  // its name above
-	Issuers   []string          `json:"issuers"` // those in good standing
-	Disclosed credential.Claims `json:"disclosed,omitempty"`
+	Schema    string            `json:"schema"`    // its name above
+	Issuers   []string          `json:"issuers"`   // those in good standing
+	Disclosed credential.Claims `json:"disclosed"` // null: no values yet
 }
 
 // inputVector is the part of the public inputs that follows from a statement.
