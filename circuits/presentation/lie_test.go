@@ -71,7 +71,7 @@ func (l *liar) hint(field *big.Int, in, out []*big.Int) error {
 	return nil
 }
 
-// solver solves with one lie, one task at a time, so that calls come in a fixed order.
+// solve solves with one lie, one task at a time, so that calls come in a fixed order.
 func (l *liar) solve(t *testing.T, system *compiling.System, public presentation.Public, private presentation.Private) error {
 	t.Helper()
 	w, err := frontend.NewWitness(mustAssign(public, private), ecc.BN254.ScalarField())

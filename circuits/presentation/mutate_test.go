@@ -121,7 +121,7 @@ func TestTwinAndCircuitAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := 0
-	total := rounds(300)
+	total := rounds(200)
 	for seed := range uint64(total) {
 		r := circuitstest.NewRand(1000 + seed)
 		public, private := circuitstest.RandomStatement(r)

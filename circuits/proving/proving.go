@@ -27,7 +27,8 @@ var ErrUnsatisfied = errors.New("circuit is not satisfied")
 type Config struct {
 	// Key is the proving key. Its circuit is compiled, which takes some 200 ms for the presentation.
 	Key *keys.ProvingKey
-	// Concurrency is how many proofs are made at a time, one by default; each uses all processors and some 50 MB.
+	// Concurrency is how many proofs are made at a time, one by default; each uses all processors and some 12 MB beside
+	// the key and the circuit.
 	Concurrency int
 	// Unchecked leaves the twin out and lets the circuit itself refuse. It is for tests and for demonstrations of an
 	// adversarial wallet: it can make nothing provable.

@@ -8,8 +8,9 @@
 //	NAME.XXXXXXXX.proving   the proving key
 //
 // where XXXXXXXX begins the digest of the file. Keys are written first and the index last, by a link that fails if there
-// is one already: of several processes that start at once all use the keys of the first to finish. Whoever can write to
-// this folder can make this development chain accept everything.
+// is one already: of several processes that start at once in a fresh folder all use the keys of the first to finish. (Only
+// if several find the same damage at once, one may have to be restarted.) Whoever can write to this folder can make this
+// development chain accept everything.
 package setup
 
 import (
