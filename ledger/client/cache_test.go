@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/ledgertest"
 )
 
 func TestCaches(t *testing.T) {
 	for name, open := range map[string]func() client.Cache{
 		"memory":    func() client.Cache { return client.NewLRU(1000) },
-		"directory": func() client.Cache { return must2(client.OpenDirectory(t.TempDir(), 1000))(t) },
+		"directory": func() client.Cache { return ledgertest.Must(client.OpenDirectory(t.TempDir(), 1000))(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open()
@@ -42,27 +43,27 @@ func TestCaches(t *testing.T) {
 
 // TestLyingCache gives a client a cache folder in which every file was changed.
 func TestLyingCache(t *testing.T) {
-	h := newHost(t, nil)
+	h := ledgertest.NewHost(t, nil)
 	for range 300 {
-		h.issue(1)
+		h.Issue("", 1)
 	}
-	seal := h.seal(start + 10)
+	seal := h.Seal(ledgertest.Start + 10)
 	folder := t.TempDir()
 	for range 2 {
-		cache := must2(client.OpenDirectory(folder, 1<<20))(t)
-		c := h.client(func(cfg *client.Config) { cfg.Cache = cache })
+		cache := ledgertest.Must(client.OpenDirectory(folder, 1<<20))(t)
+		c := h.Client(func(cfg *client.Config) { cfg.Cache = cache })
 		if _, err := c.Update(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Group(t.Context(), seal.ActiveRoot, 1); err != nil {
 			t.Fatal(err)
 		}
-		files := must2(filepath.Glob(folder + "/*.object"))(t)
+		files := ledgertest.Must(filepath.Glob(folder + "/*.object"))(t)
 		if len(files) < 5 {
 			t.Fatalf("%d files in the cache", len(files))
 		}
 		for _, f := range files {
-			data := must2(os.ReadFile(f))(t)
+			data := ledgertest.Must(os.ReadFile(f))(t)
 			if err := os.WriteFile(f, flip(data), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -72,17 +73,17 @@ func TestLyingCache(t *testing.T) {
 
 // TestFullTileForPartial asks a host that keeps no partial tiles once they are full.
 func TestFullTileForPartial(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(1)
-	h.seal(start + 10)
-	old := h.checkpoint
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 1)
+	h.Seal(ledgertest.Start + 10)
+	old := h.Checkpoint
 	for range 300 {
-		h.issue(1)
+		h.Issue("", 1)
 	}
-	h.seal(start + 20)
-	h.checkpoint = old
-	h.server.Config.Handler = missing(h, "000.p/")
-	if _, err := h.client(nil).Update(t.Context()); err != nil {
+	h.Seal(ledgertest.Start + 20)
+	h.Checkpoint = old
+	h.Server.Config.Handler = missing(h, "000.p/")
+	if _, err := h.Client(nil).Update(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

@@ -54,6 +54,11 @@ func ParseCheckpoint(text []byte, logKey note.Verifier, cosigners ...note.Verifi
 // Tree is the checkpoint for the functions of tlog.
 func (c Checkpoint) Tree() tlog.Tree { return tlog.Tree{N: int64(c.Size), Hash: tlog.Hash(c.Root)} }
 
+// Body is what is signed: origin, size and root, a line each.
+func (c Checkpoint) Body() string {
+	return string(log.Checkpoint{Origin: c.Origin, Size: c.Size, Hash: c.Root[:]}.Marshal())
+}
+
 // ForkError is what a client that was shown two checkpoints that do not fit keeps as evidence: anybody with the log's
 // key can check both notes. errors.Is tells [ErrFork] from [ErrRollback].
 type ForkError struct {

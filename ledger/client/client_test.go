@@ -14,60 +14,61 @@ import (
 	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/ledger/ledgertest"
 )
 
 func TestUpdate(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(3)
-	seal := h.seal(start + 10)
-	c := h.client(nil)
-	v := must2(c.Update(t.Context()))(t)
-	if v.Seal != seal || v.SealIndex != uint64(len(h.entries)-1) || v.Checkpoint.Size != uint64(len(h.entries)) {
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 3)
+	seal := h.Seal(ledgertest.Start + 10)
+	c := h.Client(nil)
+	v := ledgertest.Must(c.Update(t.Context()))(t)
+	if v.Seal != seal || v.SealIndex != uint64(len(h.Entries)-1) || v.Checkpoint.Size != uint64(len(h.Entries)) {
 		t.Errorf("view of seal %+v at %d", v.Seal, v.SealIndex)
 	}
-	if issuer, ok := v.Registry.Issuer(landDID); !ok || issuer.Suspended {
+	if issuer, ok := v.Registry.Issuer(ledgertest.LandDID); !ok || issuer.Suspended {
 		t.Error("the registry lacks the issuer")
 	}
-	if live := v.Census.Live(h.schema, []string{landDID}); live != 3 {
+	if live := v.Census.Live(h.Schema, []string{ledgertest.LandDID}); live != 3 {
 		t.Errorf("%d live leaves, want 3", live)
 	}
 	if !slices.Equal(v.Checkpoint.Cosigners, []string{"cosigner.example"}) {
 		t.Errorf("cosigners are %q", v.Checkpoint.Cosigners)
 	}
-	if again := must2(c.Update(t.Context()))(t); again != v {
+	if again := ledgertest.Must(c.Update(t.Context()))(t); again != v {
 		t.Error("nothing happened, but the view is another")
 	}
-	h.issue(1)
-	h.seal(start + 20)
-	if newer := must2(c.Update(t.Context()))(t); newer.Seal.Height != 1 || c.Latest() != newer {
+	h.Issue("", 1)
+	h.Seal(ledgertest.Start + 20)
+	if newer := ledgertest.Must(c.Update(t.Context()))(t); newer.Seal.Height != 1 || c.Latest() != newer {
 		t.Errorf("second view is of seal %d", newer.Seal.Height)
 	}
 }
 
 // TestManyEntries crosses tile borders, with entries after the last seal.
 func TestManyEntries(t *testing.T) {
-	h := newHost(t, nil)
-	c := h.client(nil)
-	at := start
+	h := ledgertest.NewHost(t, nil)
+	c := h.Client(nil)
+	at := ledgertest.Start
 	for range 5 {
 		for range 120 {
-			h.issue(1)
+			h.Issue("", 1)
 		}
 		at += 10
-		h.seal(at)
-		v := must2(c.Update(t.Context()))(t)
+		h.Seal(at)
+		v := ledgertest.Must(c.Update(t.Context()))(t)
 		if v.Seal.Time != at {
 			t.Fatalf("last seal is of %s, want %s", v.Seal.Time, at)
 		}
 	}
-	h.issue(1)
-	h.issue(1)
-	h.publish(h.cosigner)
-	v := must2(c.Update(t.Context()))(t)
-	if v.SealIndex != uint64(len(h.entries)-3) {
-		t.Errorf("last seal is entry %d of %d", v.SealIndex, len(h.entries))
+	h.Issue("", 1)
+	h.Issue("", 1)
+	h.Publish(h.Cosigner)
+	v := ledgertest.Must(c.Update(t.Context()))(t)
+	if v.SealIndex != uint64(len(h.Entries)-3) {
+		t.Errorf("last seal is entry %d of %d", v.SealIndex, len(h.Entries))
 	}
-	seals := must2(c.Seals(t.Context(), v, start.Time()))(t)
+	seals := ledgertest.Must(c.Seals(t.Context(), v, ledgertest.Start.Time()))(t)
 	if len(seals) != 5 || seals[0].Seal != v.Seal || seals[4].Seal.Height != 0 {
 		t.Errorf("%d seals, want 5, newest first", len(seals))
 	}
@@ -102,14 +103,14 @@ func TestTampering(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHost(t, nil)
-			h.issue(1)
-			h.seal(start + 10)
-			if !bytes.Contains(h.checkpoint, []byte("\n5\n")) {
+			h := ledgertest.NewHost(t, nil)
+			h.Issue("", 1)
+			h.Seal(ledgertest.Start + 10)
+			if !bytes.Contains(h.Checkpoint, []byte("\n5\n")) {
 				t.Fatal("the test expects five entries")
 			}
-			c := h.client(nil)
-			h.tamper = func(path string, body []byte) []byte {
+			c := h.Client(nil)
+			h.Tamper = func(path string, body []byte) []byte {
 				if strings.HasPrefix(path, test.prefix) {
 					return test.change(body)
 				}
@@ -122,7 +123,7 @@ func TestTampering(t *testing.T) {
 			if test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("error is %v, want %v", err, test.want)
 			}
-			h.tamper = nil
+			h.Tamper = nil
 			if _, err := c.Update(t.Context()); err != nil {
 				t.Errorf("refused the truth afterwards: %v", err)
 			}
@@ -131,30 +132,30 @@ func TestTampering(t *testing.T) {
 }
 
 func TestCosignatures(t *testing.T) {
-	h := newHost(t, nil)
-	h.seal(start + 10)
-	stranger, strangerKey := cosignerKeys(t, 9, "stranger.example")
-	impostor, _ := cosignerKeys(t, 10, "cosigner.example")
+	h := ledgertest.NewHost(t, nil)
+	h.Seal(ledgertest.Start + 10)
+	stranger, strangerKey := ledgertest.CosignerKey(t, 9, "stranger.example")
+	impostor, _ := ledgertest.CosignerKey(t, 10, "cosigner.example")
 	tests := []struct {
 		name    string
 		signers []note.Signer
 		policy  client.Policy
 		want    error
 	}{
-		{"as demanded", []note.Signer{h.cosigner}, h.policy(), nil},
-		{"missing", nil, h.policy(), client.ErrPolicy},
-		{"by an unknown key", []note.Signer{stranger}, h.policy(), client.ErrPolicy},
-		{"by an unknown key of a known name", []note.Signer{impostor}, h.policy(), client.ErrPolicy},
-		{"one more than known", []note.Signer{stranger, h.cosigner}, h.policy(), nil},
-		{"one of two", []note.Signer{h.cosigner}, client.Policy{LogKey: h.founding.LogKey, Cosigners: []string{h.cosigners[0], strangerKey}, Threshold: 2}, client.ErrPolicy},
-		{"two of two", []note.Signer{h.cosigner, stranger}, client.Policy{LogKey: h.founding.LogKey, Cosigners: []string{h.cosigners[0], strangerKey}, Threshold: 2}, nil},
-		{"twice the same", []note.Signer{h.cosigner, h.cosigner}, client.Policy{LogKey: h.founding.LogKey, Cosigners: []string{h.cosigners[0], strangerKey}, Threshold: 2}, client.ErrPolicy},
-		{"none demanded, though the chain is no dev chain", []note.Signer{h.cosigner}, client.Policy{LogKey: h.founding.LogKey}, client.ErrPolicy},
+		{"as demanded", []note.Signer{h.Cosigner}, h.Config().Policy, nil},
+		{"missing", nil, h.Config().Policy, client.ErrPolicy},
+		{"by an unknown key", []note.Signer{stranger}, h.Config().Policy, client.ErrPolicy},
+		{"by an unknown key of a known name", []note.Signer{impostor}, h.Config().Policy, client.ErrPolicy},
+		{"one more than known", []note.Signer{stranger, h.Cosigner}, h.Config().Policy, nil},
+		{"one of two", []note.Signer{h.Cosigner}, client.Policy{LogKey: h.Founding.LogKey, Cosigners: []string{h.Cosigners[0], strangerKey}, Threshold: 2}, client.ErrPolicy},
+		{"two of two", []note.Signer{h.Cosigner, stranger}, client.Policy{LogKey: h.Founding.LogKey, Cosigners: []string{h.Cosigners[0], strangerKey}, Threshold: 2}, nil},
+		{"twice the same", []note.Signer{h.Cosigner, h.Cosigner}, client.Policy{LogKey: h.Founding.LogKey, Cosigners: []string{h.Cosigners[0], strangerKey}, Threshold: 2}, client.ErrPolicy},
+		{"none demanded, though the chain is no dev chain", []note.Signer{h.Cosigner}, client.Policy{LogKey: h.Founding.LogKey}, client.ErrPolicy},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			h.publish(test.signers...)
-			c := h.client(func(cfg *client.Config) { cfg.Policy = test.policy })
+			h.Publish(test.signers...)
+			c := h.Client(func(cfg *client.Config) { cfg.Policy = test.policy })
 			if _, err := c.Update(t.Context()); !errors.Is(err, test.want) {
 				t.Errorf("error is %v, want %v", err, test.want)
 			}
@@ -163,30 +164,30 @@ func TestCosignatures(t *testing.T) {
 }
 
 func TestDevChainNeedsNoCosigner(t *testing.T) {
-	h := newHost(t, func(g *entry.Genesis) { g.Dev, g.GridSeconds = true, 0 })
-	h.seal(start + 10)
-	h.publish()
-	c := h.client(func(cfg *client.Config) { cfg.Policy = client.Policy{LogKey: h.founding.LogKey} })
+	h := ledgertest.NewHost(t, func(g *entry.Genesis) { g.Dev, g.GridSeconds = true, 0 })
+	h.Seal(ledgertest.Start + 10)
+	h.Publish()
+	c := h.Client(func(cfg *client.Config) { cfg.Policy = client.Policy{LogKey: h.Founding.LogKey} })
 	if _, err := c.Update(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestPolicyRefused(t *testing.T) {
-	h := newHost(t, nil)
-	_, logNamed := cosignerKeys(t, 9, origin)
-	plain := strings.Replace(h.founding.LogKey, origin, "other.example", 1)
-	good := h.cosigners[0]
+	h := ledgertest.NewHost(t, nil)
+	_, logNamed := ledgertest.CosignerKey(t, 9, ledgertest.Origin)
+	plain := strings.Replace(h.Founding.LogKey, ledgertest.Origin, "other.example", 1)
+	good := h.Cosigners[0]
 	for name, p := range map[string]client.Policy{
-		"no log key":             {Cosigners: h.cosigners, Threshold: 1},
-		"threshold too high":     {LogKey: h.founding.LogKey, Cosigners: h.cosigners, Threshold: 2},
-		"threshold negative":     {LogKey: h.founding.LogKey, Cosigners: h.cosigners, Threshold: -1},
-		"cosigner twice":         {LogKey: h.founding.LogKey, Cosigners: []string{good, good}, Threshold: 1},
-		"cosigner named as log":  {LogKey: h.founding.LogKey, Cosigners: []string{logNamed}, Threshold: 1},
-		"plain key as cosigner":  {LogKey: h.founding.LogKey, Cosigners: []string{plain}, Threshold: 1},
-		"cosigner's hash is off": {LogKey: h.founding.LogKey, Cosigners: []string{strings.Replace(good, "+", "+0", 1)}, Threshold: 1},
+		"no log key":             {Cosigners: h.Cosigners, Threshold: 1},
+		"threshold too high":     {LogKey: h.Founding.LogKey, Cosigners: h.Cosigners, Threshold: 2},
+		"threshold negative":     {LogKey: h.Founding.LogKey, Cosigners: h.Cosigners, Threshold: -1},
+		"cosigner twice":         {LogKey: h.Founding.LogKey, Cosigners: []string{good, good}, Threshold: 1},
+		"cosigner named as log":  {LogKey: h.Founding.LogKey, Cosigners: []string{logNamed}, Threshold: 1},
+		"plain key as cosigner":  {LogKey: h.Founding.LogKey, Cosigners: []string{plain}, Threshold: 1},
+		"cosigner's hash is off": {LogKey: h.Founding.LogKey, Cosigners: []string{strings.Replace(good, "+", "+0", 1)}, Threshold: 1},
 	} {
-		cfg := h.config()
+		cfg := h.Config()
 		cfg.Policy = p
 		if _, err := client.New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -195,32 +196,32 @@ func TestPolicyRefused(t *testing.T) {
 }
 
 // sibling is a chain with the same genesis, so that its checkpoints fork the other's.
-func sibling(t *testing.T, entries int) *host {
-	h := newHost(t, nil)
+func sibling(t *testing.T, entries int) *ledgertest.Host {
+	h := ledgertest.NewHost(t, nil)
 	for range entries {
-		h.issueNamed("other", 1)
+		h.Issue("other", 1)
 	}
-	h.seal(start + 10)
+	h.Seal(ledgertest.Start + 10)
 	return h
 }
 
 func TestFork(t *testing.T) {
 	for name, entries := range map[string]int{"same size": 2, "longer": 9, "shorter": 1} {
 		t.Run(name, func(t *testing.T) {
-			h := newHost(t, nil)
-			h.issue(1)
-			h.issue(1)
-			h.seal(start + 10)
+			h := ledgertest.NewHost(t, nil)
+			h.Issue("", 1)
+			h.Issue("", 1)
+			h.Seal(ledgertest.Start + 10)
 			other := sibling(t, entries)
 			memory := new(client.Forgetful)
-			c := h.client(func(cfg *client.Config) { cfg.Memory = memory })
-			seen := must2(c.Update(t.Context()))(t)
-			honest := h.checkpoint
-			h.tamper = func(path string, body []byte) []byte {
+			c := h.Client(func(cfg *client.Config) { cfg.Memory = memory })
+			seen := ledgertest.Must(c.Update(t.Context()))(t)
+			honest := h.Checkpoint
+			h.Tamper = func(path string, body []byte) []byte {
 				if entries < 2 && path != "/checkpoint" {
 					return nil // a smaller tree is checked against the one seen
 				}
-				answer, _ := other.tileOrCheckpoint(path)
+				answer, _ := other.Answer(path)
 				return answer
 			}
 			_, err := c.Update(t.Context())
@@ -228,51 +229,41 @@ func TestFork(t *testing.T) {
 			if !errors.Is(err, client.ErrFork) || !errors.As(err, &fork) {
 				t.Fatalf("error is %v, want a fork", err)
 			}
-			if !bytes.Equal(fork.Seen, seen.Checkpoint.Text) || !bytes.Equal(fork.Served, other.checkpoint) {
+			if !bytes.Equal(fork.Seen, seen.Checkpoint.Text) || !bytes.Equal(fork.Served, other.Checkpoint) {
 				t.Error("the evidence is not the two notes")
 			}
-			h.tamper = nil
+			h.Tamper = nil
 			if _, err := c.Update(t.Context()); !errors.Is(err, client.ErrFork) {
 				t.Errorf("went on after a fork: %v", err)
 			}
-			again := h.client(func(cfg *client.Config) { cfg.Memory = memory })
+			again := h.Client(func(cfg *client.Config) { cfg.Memory = memory })
 			if _, err := again.Update(t.Context()); !errors.Is(err, client.ErrFork) {
 				t.Errorf("went on after a fork and a restart: %v", err)
 			}
-			if !bytes.Equal(honest, h.checkpoint) {
+			if !bytes.Equal(honest, h.Checkpoint) {
 				t.Error("the test changed the host")
 			}
 		})
 	}
 }
 
-func (h *host) tileOrCheckpoint(path string) ([]byte, bool) {
-	if path == "/checkpoint" {
-		return h.checkpoint, true
-	}
-	if rest, ok := strings.CutPrefix(path, "/tile/"); ok {
-		return h.tile(rest)
-	}
-	return nil, false
-}
-
 func TestRollback(t *testing.T) {
-	h := newHost(t, nil)
-	h.seal(start + 10)
-	old := h.checkpoint
-	h.seal(start + 20)
+	h := ledgertest.NewHost(t, nil)
+	h.Seal(ledgertest.Start + 10)
+	old := h.Checkpoint
+	h.Seal(ledgertest.Start + 20)
 	memory := client.File(t.TempDir() + "/seen")
-	c := h.client(func(cfg *client.Config) { cfg.Memory = memory })
-	must2(c.Update(t.Context()))(t)
-	newest := h.checkpoint
-	for _, reader := range []*client.Client{c, h.client(func(cfg *client.Config) { cfg.Memory = memory })} {
-		h.checkpoint = old
+	c := h.Client(func(cfg *client.Config) { cfg.Memory = memory })
+	ledgertest.Must(c.Update(t.Context()))(t)
+	newest := h.Checkpoint
+	for _, reader := range []*client.Client{c, h.Client(func(cfg *client.Config) { cfg.Memory = memory })} {
+		h.Checkpoint = old
 		_, err := reader.Update(t.Context())
 		var evidence *client.ForkError
 		if !errors.Is(err, client.ErrRollback) || errors.Is(err, client.ErrFork) || !errors.As(err, &evidence) {
 			t.Fatalf("error is %v, want a rollback", err)
 		}
-		h.checkpoint = newest
+		h.Checkpoint = newest
 		if _, err := reader.Update(t.Context()); err != nil {
 			t.Errorf("refused the newest afterwards: %v", err)
 		}
@@ -280,11 +271,11 @@ func TestRollback(t *testing.T) {
 }
 
 func TestMemoryOfAnotherChain(t *testing.T) {
-	h := newHost(t, nil)
-	h.seal(start + 10)
+	h := ledgertest.NewHost(t, nil)
+	h.Seal(ledgertest.Start + 10)
 	memory := client.File(t.TempDir() + "/seen")
-	must2(h.client(func(cfg *client.Config) { cfg.Memory = memory }).Update(t.Context()))(t)
-	cfg := h.config()
+	ledgertest.Must(h.Client(func(cfg *client.Config) { cfg.Memory = memory }).Update(t.Context()))(t)
+	cfg := h.Config()
 	cfg.Memory, cfg.Genesis = memory, credential.DigestOf([]byte("another"))
 	if _, err := client.New(cfg); err == nil {
 		t.Error("took the memory of another chain")
@@ -292,23 +283,23 @@ func TestMemoryOfAnotherChain(t *testing.T) {
 	if err := memory.Save([]byte(`{"genesis":""}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.New(h.config()); err != nil {
+	if _, err := client.New(h.Config()); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Genesis = h.genesis
+	cfg.Genesis = h.Genesis
 	if _, err := client.New(cfg); err == nil {
 		t.Error("took a broken memory")
 	}
 }
 
 func TestGridSeals(t *testing.T) {
-	// start is a multiple of the grid, 100 s.
-	h := newHost(t, nil)
+	// ledgertest.Start is a multiple of the grid, 100 s.
+	h := ledgertest.NewHost(t, nil)
 	for _, at := range []int{10, 90, 130, 200, 240, 290, 410, 450} {
-		h.seal(start + credential.UnixTime(at))
+		h.Seal(ledgertest.Start + credential.UnixTime(at))
 	}
-	c := h.client(nil)
-	v := must2(c.Update(t.Context()))(t)
+	c := h.Client(nil)
+	v := ledgertest.Must(c.Update(t.Context()))(t)
 	tests := []struct {
 		now               int
 		freshness, margin int
@@ -321,40 +312,40 @@ func TestGridSeals(t *testing.T) {
 		{499, 100, 0, nil},
 	}
 	for _, test := range tests {
-		h.now = start + credential.UnixTime(test.now)
-		got := must2(c.GridSeals(t.Context(), v, time.Duration(test.freshness)*time.Second, time.Duration(test.margin)*time.Second))(t)
+		h.Now = ledgertest.Start + credential.UnixTime(test.now)
+		got := ledgertest.Must(c.GridSeals(t.Context(), v, time.Duration(test.freshness)*time.Second, time.Duration(test.margin)*time.Second))(t)
 		var times []int
 		for _, s := range got {
-			times = append(times, int(s.Seal.Time-start))
+			times = append(times, int(s.Seal.Time-ledgertest.Start))
 		}
 		if !slices.Equal(times, test.want) {
 			t.Errorf("at %d with freshness %d: grid seals at %v, want %v", test.now, test.freshness, times, test.want)
 		}
 	}
-	h.seal(start + 500)
-	h.now = start + 500
-	v = must2(c.Update(t.Context()))(t)
-	got := must2(c.GridSeals(t.Context(), v, 100*time.Second, 0))(t)
-	if len(got) != 1 || got[0].Seal.Time != start+500 {
+	h.Seal(ledgertest.Start + 500)
+	h.Now = ledgertest.Start + 500
+	v = ledgertest.Must(c.Update(t.Context()))(t)
+	got := ledgertest.Must(c.GridSeals(t.Context(), v, 100*time.Second, 0))(t)
+	if len(got) != 1 || got[0].Seal.Time != ledgertest.Start+500 {
 		t.Errorf("%d grid seals, want the one that stands on the grid time: none can follow before it", len(got))
 	}
 }
 
 func TestFindRoot(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(1)
-	first := h.seal(start + 10)
-	second := h.seal(start + 20) // empty: the same root
-	h.issue(1)
-	third := h.seal(start + 30)
-	c := h.client(nil)
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 1)
+	first := h.Seal(ledgertest.Start + 10)
+	second := h.Seal(ledgertest.Start + 20) // empty: the same root
+	h.Issue("", 1)
+	third := h.Seal(ledgertest.Start + 30)
+	c := h.Client(nil)
 	find := func(root credential.Element, freshness int) (client.SealAt, error) {
 		return c.FindRoot(t.Context(), root, time.Duration(freshness)*time.Second)
 	}
 	if s, err := find(first.ActiveRoot, 60); err != nil || s.Seal != second {
 		t.Errorf("found seal %d (%v), want the newest with that root", s.Seal.Height, err)
 	}
-	h.now = start + 90
+	h.Now = ledgertest.Start + 90
 	var tooOld *client.RootTooOldError
 	if _, err := find(first.ActiveRoot, 60); !errors.As(err, &tooOld) || tooOld.Age != 70*time.Second {
 		t.Errorf("error is %v, want too old by 70 s", err)
@@ -365,14 +356,14 @@ func TestFindRoot(t *testing.T) {
 	if _, err := find(credential.ElementFromUint64(1), 60); !errors.Is(err, client.ErrRootUnknown) {
 		t.Errorf("error is %v, want unknown", err)
 	}
-	h.issue(1)
-	fourth := h.seal(start + 100)
-	h.now = start + 94
+	h.Issue("", 1)
+	fourth := h.Seal(ledgertest.Start + 100)
+	h.Now = ledgertest.Start + 94
 	if _, err := find(fourth.ActiveRoot, 60); !errors.Is(err, client.ErrSealAhead) {
 		t.Errorf("error is %v, want ahead of our clock", err)
 	}
-	h.server.Close()
-	h.now = start + 102
+	h.Server.Close()
+	h.Now = ledgertest.Start + 102
 	if _, err := find(fourth.ActiveRoot, 60); err != nil {
 		t.Errorf("the ledger is silent, but the root is known and fresh: %v", err)
 	}
@@ -382,38 +373,38 @@ func TestFindRoot(t *testing.T) {
 }
 
 func TestSealsAreBounded(t *testing.T) {
-	h := newHost(t, nil)
+	h := ledgertest.NewHost(t, nil)
 	for i := range 30 {
-		h.seal(start + credential.UnixTime(i+1))
+		h.Seal(ledgertest.Start + credential.UnixTime(i+1))
 	}
-	c := h.client(func(cfg *client.Config) { cfg.Limits.Seals = 10 })
-	v := must2(c.Update(t.Context()))(t)
-	if _, err := c.Seals(t.Context(), v, start.Time()); !errors.Is(err, client.ErrTooManySeals) {
+	c := h.Client(func(cfg *client.Config) { cfg.Limits.Seals = 10 })
+	v := ledgertest.Must(c.Update(t.Context()))(t)
+	if _, err := c.Seals(t.Context(), v, ledgertest.Start.Time()); !errors.Is(err, client.ErrTooManySeals) {
 		t.Errorf("error is %v, want too many", err)
 	}
-	if got, err := c.Seals(t.Context(), v, (start + 25).Time()); err != nil || len(got) != 6 {
+	if got, err := c.Seals(t.Context(), v, (ledgertest.Start + 25).Time()); err != nil || len(got) != 6 {
 		t.Errorf("%d seals, want 6 (%v)", len(got), err)
 	}
 }
 
 func TestNoSeal(t *testing.T) {
-	h := newHost(t, nil)
-	h.publish(h.cosigner)
-	if _, err := h.client(nil).Update(t.Context()); !errors.Is(err, client.ErrNoSeal) {
+	h := ledgertest.NewHost(t, nil)
+	h.Publish(h.Cosigner)
+	if _, err := h.Client(nil).Update(t.Context()); !errors.Is(err, client.ErrNoSeal) {
 		t.Errorf("error is %v, want no seal", err)
 	}
 }
 
 func TestGroup(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(700)
-	h.apply(landDID, h.land, entry.CredentialsRevoked{Leaves: []uint64{5, 600}})
-	seal := h.seal(start + 10)
-	c := h.client(nil)
-	must2(c.Update(t.Context()))(t)
-	h.asked()
-	g := must2(c.Group(t.Context(), seal.ActiveRoot, 300))(t)
-	asked := h.asked()
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 700)
+	h.Apply(ledgertest.LandDID, h.Land, entry.CredentialsRevoked{Leaves: []uint64{5, 600}})
+	seal := h.Seal(ledgertest.Start + 10)
+	c := h.Client(nil)
+	ledgertest.Must(c.Update(t.Context()))(t)
+	h.Asked()
+	g := ledgertest.Must(c.Group(t.Context(), seal.ActiveRoot, 300))(t)
+	asked := h.Asked()
 	if g.Live() != 698 || g.First != 0 {
 		t.Errorf("%d live leaves from %d, want 698 from 0", g.Live(), g.First)
 	}
@@ -432,27 +423,27 @@ func TestGroup(t *testing.T) {
 	if _, err := c.Group(t.Context(), seal.ActiveRoot, tree.Capacity); err == nil {
 		t.Error("took an index beyond the tree")
 	}
-	empty := must2(c.Group(t.Context(), tree.EmptyRoots[credential.ActiveDepth], 0))(t)
+	empty := ledgertest.Must(c.Group(t.Context(), tree.EmptyRoots[credential.ActiveDepth], 0))(t)
 	if empty.Live() != 0 {
 		t.Error("the empty tree has live leaves")
 	}
-	if _, err := c.Group(t.Context(), seal.ActiveRoot, 300); err != nil || len(h.asked()) != 0 {
+	if _, err := c.Group(t.Context(), seal.ActiveRoot, 300); err != nil || len(h.Asked()) != 0 {
 		t.Errorf("fetched again what is in the cache: %v", err)
 	}
 }
 
 func TestGroupTampered(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(10)
-	seal := h.seal(start + 10)
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 10)
+	seal := h.Seal(ledgertest.Start + 10)
 	for row := range tree.TileRows {
-		h.tamper = func(path string, body []byte) []byte {
+		h.Tamper = func(path string, body []byte) []byte {
 			if strings.HasPrefix(path, "/active/"+string(rune('0'+row))) {
 				return flip(body)
 			}
 			return nil
 		}
-		c := h.client(nil)
+		c := h.Client(nil)
 		if _, err := c.Group(t.Context(), seal.ActiveRoot, 3); !errors.Is(err, client.ErrTampered) {
 			t.Errorf("row %d: error is %v, want tampered", row, err)
 		}

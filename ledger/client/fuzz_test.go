@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/ledgertest"
 )
 
 // missing answers 404 for paths that contain a text.
@@ -44,20 +45,20 @@ func FuzzParseBundle(f *testing.F) {
 }
 
 func FuzzParseCheckpoint(f *testing.F) {
-	h := newHost(f, nil)
-	h.seal(start + 10)
-	logKey := must2(note.NewVerifier(h.founding.LogKey))(f)
-	f.Add(h.checkpoint)
+	h := ledgertest.NewHost(f, nil)
+	h.Seal(ledgertest.Start + 10)
+	logKey := ledgertest.Must(note.NewVerifier(h.Founding.LogKey))(f)
+	f.Add(h.Checkpoint)
 	for _, text := range []string{
-		origin + "\n04\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
-		origin + "\n0\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
-		origin + "\n4\nAAAA\n",
-		origin + "\n4\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nmore\n",
-		origin + "\n9007199254740992\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		ledgertest.Origin + "\n04\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		ledgertest.Origin + "\n0\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		ledgertest.Origin + "\n4\nAAAA\n",
+		ledgertest.Origin + "\n4\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nmore\n",
+		ledgertest.Origin + "\n9007199254740992\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
 		"other\n4\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
 	} {
 		// Signed by the log, so that only the form can be wrong.
-		signed := must2(note.Sign(&note.Note{Text: text}, h.logSigner))(f)
+		signed := ledgertest.Must(note.Sign(&note.Note{Text: text}, h.LogSigner))(f)
 		if _, err := client.ParseCheckpoint(signed, logKey); err == nil {
 			f.Errorf("accepted %q", text)
 		}
@@ -65,7 +66,7 @@ func FuzzParseCheckpoint(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := client.ParseCheckpoint(data, logKey)
-		if err == nil && (c.Size != 4 || c.Origin != origin) {
+		if err == nil && (c.Size != 4 || c.Origin != ledgertest.Origin) {
 			t.Errorf("accepted a checkpoint that was never signed: %q", data)
 		}
 	})

@@ -9,6 +9,9 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/ledger/entry"
 )
 
 // tileHeight is that of C2SP tlog-tiles: 256 hashes a tile.
@@ -47,6 +50,30 @@ func NewLog(url string, transport *http.Client, cache Cache, limits Limits) (*Lo
 
 func newLog(f *fetcher, cache Cache) *Log {
 	return &Log{http: f, cache: cache, recent: NewLRU(8 << 20), bundles: make(map[bundleName][][]byte)}
+}
+
+// Genesis reads the genesis entry with that hash: its content, and its bytes.
+func (l *Log) Genesis(ctx context.Context, hash credential.Digest) (entry.Genesis, []byte, error) {
+	raw, err := l.http.get(ctx, "/genesis", entry.MaxSize, 0)
+	if err != nil {
+		return entry.Genesis{}, nil, err
+	}
+	if got := credential.DigestOf(raw); got != hash {
+		return entry.Genesis{}, nil, fmt.Errorf("genesis entry has the hash %s, want %s: %w", got, hash, ErrTampered)
+	}
+	e, err := entry.Parse(raw)
+	if err != nil {
+		return entry.Genesis{}, nil, fmt.Errorf("genesis entry: %w", err)
+	}
+	payload, err := e.ParsePayload()
+	if err != nil {
+		return entry.Genesis{}, nil, fmt.Errorf("genesis entry: %w", err)
+	}
+	g, ok := payload.(entry.Genesis)
+	if !ok {
+		return g, nil, fmt.Errorf("genesis entry is of kind %s: %w", e.Header().Kind, ErrTampered)
+	}
+	return g, raw, nil
 }
 
 // Entry reads one entry of the tree.

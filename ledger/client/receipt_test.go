@@ -11,22 +11,23 @@ import (
 
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/ledger/ledgertest"
 )
 
 func TestVerifyReceipt(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(1)
-	h.seal(start + 10)
-	c := h.client(nil)
-	raw := h.entries[3]
-	if err := c.VerifyReceipt(h.receipt(3), raw); err != nil {
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 1)
+	h.Seal(ledgertest.Start + 10)
+	c := h.Client(nil)
+	raw := h.Entries[3]
+	if err := c.VerifyReceipt(h.Receipt(3), raw); err != nil {
 		t.Fatal(err)
 	}
-	cosigned := h.checkpoint
-	h.publish()
-	logOnly := h.checkpoint
+	cosigned := h.Checkpoint
+	h.Publish()
+	logOnly := h.Checkpoint
 	tests := map[string]func(*entry.Receipt){
-		"another entry's":            func(r *entry.Receipt) { *r = h.receipt(2) },
+		"another entry's":            func(r *entry.Receipt) { *r = h.Receipt(2) },
 		"another index":              func(r *entry.Receipt) { r.Index = 2 },
 		"index beyond the log":       func(r *entry.Receipt) { r.Index = 99 },
 		"another digest":             func(r *entry.Receipt) { r.Digest[0] ^= 1 },
@@ -42,14 +43,14 @@ func TestVerifyReceipt(t *testing.T) {
 		"logged but without a proof": func(r *entry.Receipt) { r.Level, r.Proof = entry.LevelLogged, nil },
 	}
 	for name, change := range tests {
-		r := h.receipt(3)
+		r := h.Receipt(3)
 		r.Checkpoint = string(cosigned)
 		change(&r)
 		if err := c.VerifyReceipt(r, raw); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	logged := h.receipt(3)
+	logged := h.Receipt(3)
 	logged.Level, logged.Checkpoint = entry.LevelLogged, string(logOnly)
 	if err := c.VerifyReceipt(logged, raw); err != nil {
 		t.Errorf("logged needs no cosignature: %v", err)
@@ -57,28 +58,28 @@ func TestVerifyReceipt(t *testing.T) {
 }
 
 func TestAwait(t *testing.T) {
-	h := newHost(t, nil)
-	h.issue(1)
-	h.seal(start + 10)
-	c := h.client(nil)
+	h := ledgertest.NewHost(t, nil)
+	h.Issue("", 1)
+	h.Seal(ledgertest.Start + 10)
+	c := h.Client(nil)
 	r, err := c.Await(t.Context(), 3, entry.LevelSealed)
 	if err != nil || r.Index != 3 {
 		t.Fatalf("receipt %+v, %v", r, err)
 	}
-	if next := must2(c.NextSequence(t.Context(), landDID))(t); next != 1 {
+	if next := ledgertest.Must(c.NextSequence(t.Context(), ledgertest.LandDID))(t); next != 1 {
 		t.Errorf("next number is %d, want 1", next)
 	}
-	h.tamper = func(path string, body []byte) []byte {
+	h.Tamper = func(path string, body []byte) []byte {
 		if !strings.HasPrefix(path, "/v1/receipts/") {
 			return nil
 		}
-		out, _ := json.Marshal(h.receipt(2))
+		out, _ := json.Marshal(h.Receipt(2))
 		return out
 	}
 	if _, err := c.Await(t.Context(), 3, entry.LevelSealed); !errors.Is(err, client.ErrTampered) {
 		t.Errorf("error is %v, want tampered: the receipt is another entry's", err)
 	}
-	h.tamper = nil
+	h.Tamper = nil
 	var problem *client.Problem
 	if _, err := c.Await(t.Context(), 99, entry.LevelSealed); !errors.As(err, &problem) || problem.Code != "not-found" {
 		t.Errorf("error is %v, want the ledger's problem", err)
@@ -86,16 +87,16 @@ func TestAwait(t *testing.T) {
 }
 
 func TestSubmitProblems(t *testing.T) {
-	h := newHost(t, nil)
-	h.seal(start + 10)
+	h := ledgertest.NewHost(t, nil)
+	h.Seal(ledgertest.Start + 10)
 	answer, status := "", 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		w.Write([]byte(answer))
 	}))
 	defer server.Close()
-	c := h.client(func(cfg *client.Config) { cfg.URL = server.URL })
-	e := must2(entry.Parse(h.entries[1]))(t)
+	c := h.Client(func(cfg *client.Config) { cfg.URL = server.URL })
+	e := ledgertest.Must(entry.Parse(h.Entries[1]))(t)
 
 	answer, status = `{"type":"about:blank","status":409,"code":"sequence","title":"no","expected":4}`, http.StatusConflict
 	_, err := c.Submit(t.Context(), e)
@@ -112,14 +113,14 @@ func TestSubmitProblems(t *testing.T) {
 		t.Errorf("error is %v, want tampered: that is no receipt", err)
 	}
 	answer, status = `{"signer":"did:web:other.example","next_seq":4}`, http.StatusOK
-	if _, err := c.NextSequence(t.Context(), landDID); !errors.Is(err, client.ErrTampered) {
+	if _, err := c.NextSequence(t.Context(), ledgertest.LandDID); !errors.Is(err, client.ErrTampered) {
 		t.Errorf("error is %v, want tampered: the answer is for another signer", err)
 	}
 }
 
 func TestEgress(t *testing.T) {
-	h := newHost(t, nil)
-	h.seal(start + 10)
+	h := ledgertest.NewHost(t, nil)
+	h.Seal(ledgertest.Start + 10)
 	asked := false
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	defer elsewhere.Close()
@@ -137,7 +138,7 @@ func TestEgress(t *testing.T) {
 	}
 	for name, answer := range answers {
 		server := httptest.NewServer(answer)
-		c := h.client(func(cfg *client.Config) { cfg.URL = server.URL })
+		c := h.Client(func(cfg *client.Config) { cfg.URL = server.URL })
 		if _, err := c.Update(t.Context()); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
@@ -147,7 +148,7 @@ func TestEgress(t *testing.T) {
 		t.Error("another host was asked")
 	}
 	for _, bad := range []string{"", "ledger.example", "ftp://ledger.example", "https://u:p@ledger.example", "https://ledger.example?x=1"} {
-		cfg := h.config()
+		cfg := h.Config()
 		cfg.URL = bad
 		if _, err := client.New(cfg); err == nil {
 			t.Errorf("URL %q: accepted", bad)

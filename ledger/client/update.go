@@ -57,38 +57,15 @@ func (c *Client) loadGenesis(ctx context.Context) error {
 	if c.genesis != nil {
 		return nil
 	}
-	raw, err := c.http.get(ctx, "/genesis", entry.MaxSize, 0)
+	g, raw, err := c.log.Genesis(ctx, c.cfg.Genesis)
 	if err != nil {
 		return err
-	}
-	if got := credential.DigestOf(raw); got != c.cfg.Genesis {
-		return fmt.Errorf("genesis entry has the hash %s, want %s: %w", got, c.cfg.Genesis, ErrTampered)
-	}
-	g, err := parseGenesis(raw)
-	if err != nil {
-		return fmt.Errorf("genesis entry: %w", err)
 	}
 	if err := c.policy.validateFor(g); err != nil {
 		return err
 	}
 	c.genesis = &genesis{g, raw}
 	return nil
-}
-
-func parseGenesis(raw []byte) (entry.Genesis, error) {
-	e, err := entry.Parse(raw)
-	if err != nil {
-		return entry.Genesis{}, err
-	}
-	payload, err := e.ParsePayload()
-	if err != nil {
-		return entry.Genesis{}, err
-	}
-	g, ok := payload.(entry.Genesis)
-	if !ok {
-		return g, fmt.Errorf("entry is of kind %s", e.Header().Kind)
-	}
-	return g, nil
 }
 
 // advance makes a checkpoint the last one seen, if the log it stands for continues the one seen before.
