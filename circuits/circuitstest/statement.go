@@ -1,5 +1,6 @@
 // Package circuitstest builds statements for tests: credentials, active trees in memory, and presentations of random
-// shape, all from a seeded source, so that a failure can be repeated. Only tests import it.
+// shape, all from a seeded source, so that a failure can be repeated. Only tests and the
+// generator of the test vectors import it. What a seed gives must not change, as kept vectors were made from it.
 package circuitstest
 
 import (
