@@ -119,8 +119,8 @@ func (d *document) validateCredential(c *Credential) error {
 	if credential.HolderCommitment(d.Master, c.Blinding) != c.Issued.HolderCommitment {
 		return errors.New("it does not belong to the vault's master secret")
 	}
-	if c.Issued.Genesis != d.Genesis {
-		return errors.New("it is of another chain")
+	if c.Issued.Version != 1 || c.Issued.Genesis != d.Genesis {
+		return errors.New("it is of another version or chain")
 	}
 	if _, _, err := c.Issued.Commitment(); err != nil {
 		return errors.New("its claims or its validity do not fit its schema") // not the cause, which may quote claims
