@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/adapter/cadastre"
@@ -118,8 +119,20 @@ type counter struct {
 
 func (n *Network) counter(did string) (*counter, error) {
 	v := n.Verifiers[did]
-	token, err := v.Authority.Issue("demo-counter", []string{verifier.ScopeWrite, verifier.ScopeRead}, tokenLifetime)
+	token, err := v.Authority.Issue(counterClient, []string{verifier.ScopeWrite, verifier.ScopeRead}, tokenLifetime)
 	return &counter{v, token}, err
+}
+
+// counterClient is the application's client id, the audience of its results.
+const counterClient = "demo-counter"
+
+// resultKeys are the keys that the verifier signs results with.
+func (c *counter) resultKeys(ctx context.Context) ([]jose.PublicKey, error) {
+	var set struct {
+		Keys []jose.PublicKey `json:"keys"`
+	}
+	err := webapi.Call(ctx, http.MethodGet, c.verifier.URL+"/jwks.json", "", nil, &set)
+	return set.Keys, err
 }
 
 // ask starts a session under a policy.

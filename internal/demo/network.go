@@ -50,6 +50,7 @@ type Network struct {
 	Chain     *client.Client // the demo's own view
 
 	schemas  schemas
+	secrets  *keystore.Store
 	logger   *slog.Logger
 	cosigner string // URL
 	closers  []func() error
@@ -98,6 +99,7 @@ func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	n.secrets = secrets
 	listeners, err := listen(cfg.Port)
 	if err != nil {
 		return err

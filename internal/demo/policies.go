@@ -37,6 +37,7 @@ const (
 	PolicyEstate        = "large-estate"     // a parcel far larger than any at hand
 	PolicyOldTitle      = "old-title"        // on a claim that one title lacks
 	PolicyCivilVaccine  = "civil-vaccination"
+	PolicyTwoTitles     = "two-titles"      // two parcels
 	PolicyFresh         = "fresh-residency" // a root of a few seconds at most
 )
 
@@ -149,6 +150,8 @@ func (s schemas) cityPolicies() []policy.Policy {
 	estate.Clauses = []policy.Clause{{Claim: "area", AtLeast: "10000000"}}
 	oldTitle.Clauses = []policy.Clause{{Claim: "registered_since", AtLeastAgo: "P1Y"}}
 	civil.Issuers = []string{CivilDID}
+	first, second := s.title(), s.title()
+	first.ID, second.ID = "first", "second"
 	list := []policy.Policy{
 		newPolicy(PolicyResidency, "Residency", "居住证明", "Library card for residents", "为居民办理借书证", s.residency()),
 		newPolicy(PolicyLand, "Land ownership", "土地权属", "Permit to build on own land", "自有土地建设许可", s.title()),
@@ -159,6 +162,7 @@ func (s schemas) cityPolicies() []policy.Policy {
 		newPolicy(PolicyEstate, "Large estate", "大型地产", "Forestry plan of large estates", "大型林地规划", estate),
 		newPolicy(PolicyOldTitle, "Title of some age", "持有满一年", "Grazing rights", "放牧权", oldTitle),
 		newPolicy(PolicyCivilVaccine, "Vaccination record of the civil office", "民政接种记录", "Archive access", "档案查阅", civil),
+		newPolicy(PolicyTwoTitles, "Two parcels", "两宗土地", "Right of way between own parcels", "自有地块间通行权", first, second),
 		newPolicy(PolicyFresh, "Residency, seconds fresh", "实时居住证明", "Night gate of the archive", "档案馆夜间入口", s.residency()),
 	}
 	list[len(list)-1].FreshnessSeconds = freshSeconds
