@@ -133,7 +133,11 @@ func TestElementFits31(t *testing.T) {
 	if !credential.Random31().Fits31() {
 		t.Error("Random31 does not fit 31 bytes")
 	}
-	if credential.RandomElement() == credential.RandomElement() || credential.Random31() == credential.Random31() {
+	seen := make(map[credential.Element]bool)
+	for range 10 {
+		seen[credential.RandomElement()], seen[credential.Random31()] = true, true
+	}
+	if len(seen) != 20 {
 		t.Error("random elements repeat")
 	}
 }
