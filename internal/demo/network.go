@@ -156,6 +156,9 @@ func (n *Network) serve(ctx context.Context, l net.Listener, handler http.Handle
 	}()
 }
 
+// CosignerURL is where the replaying cosigner answers.
+func (n *Network) CosignerURL() string { return n.cosigner }
+
 // Failed tells of a server that ended by itself.
 func (n *Network) Failed() <-chan error { return n.failed }
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulla-id/bulla/internal/demo"
+)
+
+// printInvitation says what runs where, and what to paste next.
+func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitation, data string) error {
+	out := cmd.OutOrStdout()
+	profile := filepath.Join(data, demo.ProfileFile)
+	if asJSON(cmd) {
+		places := map[string]string{"ledger": network.Profile.Ledger, "cosigner": network.CosignerURL()}
+		for did, a := range network.Agencies {
+			places[did] = a.URL
+		}
+		for did, v := range network.Verifiers {
+			places[did] = v.URL
+		}
+		return json.NewEncoder(out).Encode(map[string]any{"chain": profile, "places": places, "offers": in})
+	}
+	fmt.Fprintf(out, `Bulla runs on loopback, on a dev chain: whoever made its keys could forge proofs.
+
+  ledger    %s
+  cosigner  %s (replays every entry before it signs)
+`, network.Profile.Ledger, network.CosignerURL())
+	for _, did := range []string{demo.CivilDID, demo.LandDID, demo.HealthDID} {
+		a := network.Agencies[did]
+		fmt.Fprintf(out, "  agency    %s  %s (%s)\n", a.URL, a.Name.English, did)
+	}
+	for _, did := range []string{demo.CityDID, demo.ClinicDID} {
+		fmt.Fprintf(out, "  verifier  %s  %s\n", network.Verifiers[did].URL, did)
+	}
+	folder := fmt.Sprintf("--data %s", data)
+	fmt.Fprintf(out, `
+Try this in another terminal. Make a wallet (it asks for a passphrase):
+
+  bin/bulla wallet init %[1]s
+
+Receive a credential of each agency, made from real data:
+
+  bin/bulla wallet receive %[1]s '%[2]s'
+  bin/bulla wallet receive %[1]s '%[3]s'
+  bin/bulla wallet receive %[1]s '%[4]s'
+
+Let the city ask for a fact, and answer with the link that it prints:
+
+  bin/bulla verifier ask %[1]s residency
+  bin/bulla wallet present %[1]s 'openid4vp://…'
+
+Look behind it:
+
+  bin/bulla wallet list %[1]s
+  bin/bulla ledger verify --chain %[5]s
+  bin/bulla issuer offer %[1]s --parcel 91216000AB0026 --person somebody
+
+Ctrl-C stops; the next start finds everything where it was.
+`, folder, in.Residency, in.Land, in.Vaccination, profile)
+	return nil
+}

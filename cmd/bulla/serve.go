@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/bulla-id/bulla/internal/demo"
+	"github.com/bulla-id/bulla/internal/keystore"
+)
+
+// passphraseVariable names the environment variable that opens key stores and wallets without asking.
+const passphraseVariable = "BULLA_PASSPHRASE"
+
+func serveCommand() *cobra.Command {
+	var data string
+	var port int
+	var dev, verbose bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run every role on loopback",
+		Long: `Starts ledger, a replaying cosigner, three agencies and two relying parties in one process on 127.0.0.1, on a dev chain
+with development keys, and says what to try. Everything is kept in the data folder and found again at the next start.
+
+The key store is encrypted under the passphrase in ` + passphraseVariable + `. Without it a random one is made and kept in the data
+folder beside it: good enough to develop, and for nothing else.`,
+		Example: `  bulla serve --dev
+  bulla serve --dev --data /tmp/bulla --port 9000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !dev {
+				return errors.New("only --dev can be served so far: a production chain needs keys from a ceremony")
+			}
+			passphrase, err := devPassphrase(data)
+			if err != nil {
+				return err
+			}
+			network, err := demo.Start(cmd.Context(), demo.Config{
+				Dir: data, Passphrase: passphrase, Port: port, Progress: keyProgress(cmd.ErrOrStderr()), Logger: newLogger(cmd.ErrOrStderr(), verbose),
+			})
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cmd, network, data)
+		},
+	}
+	cmd.Flags().BoolVar(&dev, "dev", false, "a dev chain with development keys, all roles in one process")
+	cmd.Flags().StringVar(&data, "data", "data", "data folder")
+	cmd.Flags().IntVar(&port, "port", 8700, "first of seven consecutive ports")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "log what happens to standard error")
+	return cmd
+}
+
+// serve prints what to try and waits for the end.
+func serve(ctx context.Context, cmd *cobra.Command, network *demo.Network, data string) error {
+	invitation, err := network.Invite(ctx)
+	if err == nil {
+		err = printInvitation(cmd, network, invitation, data)
+	}
+	if err != nil {
+		return errors.Join(err, network.Close())
+	}
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(cmd.ErrOrStderr(), "\nstopping")
+	case err = <-network.Failed():
+	}
+	return errors.Join(err, network.Close())
+}
+
+// devPassphrase is the passphrase of a dev folder's key store: from the environment, or made once and kept in the
+// folder.
+func devPassphrase(data string) (string, error) {
+	if passphrase := os.Getenv(passphraseVariable); passphrase != "" {
+		return passphrase, nil
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(data, "dev-passphrase")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	var secret [24]byte
+	rand.Read(secret[:])
+	passphrase := base64.RawURLEncoding.EncodeToString(secret[:])
+	return passphrase, keystore.WriteFile(path, []byte(passphrase+"\n"))
+}
+
+// keyProgress shows how far the development keys are.
+func keyProgress(out io.Writer) func(string, int, int) {
+	var bar *progressbar.ProgressBar
+	return func(stage string, done, total int) {
+		if bar == nil {
+			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish())
+		}
+		bar.Describe(stage)
+		_ = bar.Set(done)
+	}
+}
+
+func newLogger(out io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+}
