@@ -71,7 +71,6 @@ type fakeLedger struct {
 	mu      sync.Mutex
 	entries [][]byte
 	next    uint64
-	leaves  uint64
 	submits int
 	// before and after decide about a submission: before it is taken, and when it was.
 	before, after func(*entry.Entry) error
@@ -90,6 +89,11 @@ func (l *fakeLedger) Submit(_ context.Context, e *entry.Entry) (entry.Receipt, e
 	l.submits++
 	for n, old := range l.entries {
 		if bytes.Equal(old, e.Bytes()) {
+			if l.after != nil {
+				if err := l.after(e); err != nil {
+					return entry.Receipt{}, err
+				}
+			}
 			return l.receipt(n), nil
 		}
 	}
@@ -381,6 +385,7 @@ func (a *agency) ask(p *person, token, schema string) (*openid.IssuedCredential,
 func (a *agency) issue(p *person, application issuer.Application) (*openid.IssuedCredential, error) {
 	a.t.Helper()
 	p.renew()
+	a.clock.Advance(time.Millisecond) // so that ids rise
 	return a.ask(p, a.token(application), application.Schema)
 }
 

@@ -52,8 +52,10 @@ type Config struct {
 	// restored backup that is too old is noticed and refused.
 	AcceptLoss bool
 
-	OfferLifetime time.Duration    // of a pre-authorized code; 0: one hour
-	TokenLifetime time.Duration    // of an access token; 0: 15 minutes
+	OfferLifetime time.Duration // of a pre-authorized code; 0: one hour
+	// TokenLifetime is how long an access token is good for; 0: 24 hours. It is for one credential, and once that is on
+	// the chain only for whoever proves to hold it: a wallet can fetch it after a long outage of the ledger.
+	TokenLifetime time.Duration
 	NonceLifetime time.Duration    // 0: 5 minutes
 	SealWait      time.Duration    // how long one request waits for the seal; 0: 45 s
 	RetryPause    time.Duration    // before the ledger is asked again after a failure; 0: one second
@@ -145,7 +147,7 @@ func (cfg *Config) setDefaults() {
 		}
 	}
 	set(&cfg.OfferLifetime, time.Hour)
-	set(&cfg.TokenLifetime, 15*time.Minute)
+	set(&cfg.TokenLifetime, 24*time.Hour)
 	set(&cfg.NonceLifetime, 5*time.Minute)
 	set(&cfg.SealWait, 45*time.Second)
 	set(&cfg.RetryPause, time.Second)

@@ -1,0 +1,380 @@
+package issuer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/issuer/records"
+	"github.com/bulla-id/bulla/ledger/entry"
+)
+
+func TestStatusChanges(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	type change func(ctx context.Context, id, reason string) (issuer.Credential, error)
+	for n, step := range []struct {
+		change change
+		want   issuer.Status // "" if refused
+	}{
+		{a.Reinstate, ""},
+		{a.Suspend, issuer.Suspended},
+		{a.Suspend, ""},
+		{a.Reinstate, issuer.Active},
+		{a.Suspend, issuer.Suspended},
+		{a.Revoke, issuer.Revoked},
+		{a.Reinstate, ""},
+		{a.Suspend, ""},
+		{a.Revoke, ""},
+	} {
+		got, err := step.change(t.Context(), c.ID, fmt.Sprint("reason ", n))
+		if step.want == "" {
+			wantRefusal(t, err, issuer.ErrState)
+		} else if err != nil || got.Status != step.want || got.Change != "" {
+			t.Errorf("step %d: %+v, %v", n, got, err)
+		}
+	}
+	history := must(a.Credential(c.ID))(t).History
+	if len(history) != 5 || history[4].Kind != entry.KindCredentialsRevoked || history[4].Reason != "reason 5" {
+		t.Errorf("history %+v", history)
+	}
+	if a.ledger.count() != 5 {
+		t.Errorf("%d entries, want 5: refused ones must not reach the chain", a.ledger.count())
+	}
+	_, err := a.Revoke(t.Context(), "unknown", "r")
+	wantRefusal(t, err, issuer.ErrNotFound)
+	_, err = a.Revoke(t.Context(), c.ID, "")
+	wantRefusal(t, err, issuer.ErrRequest)
+}
+
+// While one change is on its way, another of the same credential is refused, and nothing settles before the seal.
+func TestOneChangeAtATime(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	gate := make(chan struct{})
+	a.ledger.set(func(l *fakeLedger) { l.gate = gate })
+	first := make(chan error, 1)
+	go func() {
+		_, err := a.Suspend(t.Context(), c.ID, "r")
+		first <- err
+	}()
+	eventually(t, "the change is on its way", func() bool { return must(a.Credential(c.ID))(t).Change != "" })
+	_, err := a.Revoke(t.Context(), c.ID, "r")
+	wantRefusal(t, err, issuer.ErrState)
+	if known := must(a.Credential(c.ID))(t); known.Status != issuer.Active {
+		t.Errorf("suspended before the seal")
+	}
+	close(gate)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+// prepared is a wallet that has everything but the answer.
+type prepared struct {
+	*person
+	token string
+	proof openid.EnrolmentProof
+}
+
+func (a *agency) prepare(n int) []prepared {
+	a.t.Helper()
+	out := make([]prepared, n)
+	for k := range out {
+		p := newPerson(fmt.Sprint("person ", k))
+		out[k] = prepared{p, a.token(a.title(p, fmt.Sprint(k))), p.prove(a.t, a.statement(titleType, a.Nonce().Nonce))}
+	}
+	return out
+}
+
+func (a *agency) answerAll(all []prepared) (errs []error) {
+	errs = make([]error, len(all))
+	var wait sync.WaitGroup
+	for k, w := range all {
+		wait.Go(func() {
+			issued, err := a.Issue(a.t.Context(), w.token, titleType, w.proof)
+			if err == nil && issued.HolderCommitment != w.proof.HolderCommitment {
+				err = errors.New("a credential of somebody else")
+			}
+			errs[k] = err
+		})
+	}
+	wait.Wait()
+	return errs
+}
+
+// Wallets that ask at once share entries: while one is being sent, the others gather.
+func TestWalletsShareEntries(t *testing.T) {
+	a := newAgency(t)
+	all := a.prepare(12)
+	a.ledger.set(func(l *fakeLedger) {
+		l.before = func(*entry.Entry) error { time.Sleep(100 * time.Millisecond); return nil }
+	})
+	for k, err := range a.answerAll(all) {
+		if err != nil {
+			t.Errorf("wallet %d: %v", k, err)
+		}
+	}
+	if n := a.ledger.count(); n > 5 {
+		t.Errorf("%d entries for 12 wallets", n)
+	}
+	leaves := map[uint64]bool{}
+	page, _, err := a.Credentials(issuer.List{Limit: 200})
+	for _, c := range page {
+		leaves[c.Leaf] = true
+	}
+	if err != nil || len(leaves) != 12 {
+		t.Errorf("%d leaves, %v", len(leaves), err)
+	}
+}
+
+// Of a batch that exceeds the quota, as many are issued as it allows.
+func TestQuota(t *testing.T) {
+	a := newAgency(t)
+	all := a.prepare(6)
+	var issued atomic.Int64
+	a.ledger.set(func(l *fakeLedger) {
+		l.before = func(e *entry.Entry) error {
+			time.Sleep(20 * time.Millisecond)
+			payload, _ := e.ParsePayload()
+			n := int64(len(payload.(entry.CredentialsIssued).Commitments))
+			if issued.Load()+n > 3 {
+				return problem("quota")
+			}
+			issued.Add(n)
+			return nil
+		}
+	})
+	good := 0
+	errs := a.answerAll(all)
+	for _, err := range errs {
+		if err == nil {
+			good++
+			continue
+		}
+		wantRefusal(t, err, issuer.ErrLedger)
+		var refusal *issuer.Refusal
+		if !errors.As(err, &refusal) || refusal.Ledger != "quota" {
+			t.Errorf("refused with %v", err)
+		}
+	}
+	if good != 3 {
+		t.Errorf("%d issued, the quota is 3", good)
+	}
+	a.ledger.set(func(l *fakeLedger) { l.before = nil }) // governance raises it: the same offers are good
+	for k, err := range errs {
+		if err == nil {
+			continue
+		}
+		if _, err := a.ask(all[k].person, all[k].token, titleType); err != nil {
+			t.Errorf("after the quota was raised: %v", err)
+		}
+	}
+	page, _, _ := a.Credentials(issuer.List{Limit: 200})
+	if len(page) != 6 {
+		t.Errorf("%d credentials, want 6", len(page))
+	}
+}
+
+func TestSuspendedIssuer(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	a.ledger.set(func(l *fakeLedger) { l.before = func(*entry.Entry) error { return problem("issuer-suspended") } })
+	token := a.token(a.title(p, "2"))
+	p.renew()
+	_, err := a.ask(p, token, titleType)
+	wantRefusal(t, err, issuer.ErrLedger)
+	_, err = a.Revoke(t.Context(), c.ID, "r")
+	wantRefusal(t, err, issuer.ErrLedger)
+	if known := must(a.Credential(c.ID))(t); known.Status != issuer.Active || known.Change != "" {
+		t.Errorf("a refused change leaves %+v", known)
+	}
+	a.ledger.set(func(l *fakeLedger) { l.before = nil })
+	must(a.ask(p, token, titleType))(t)
+	must(a.Revoke(t.Context(), c.ID, "r"))(t)
+}
+
+// The process stops after the intent was written: before the ledger got the entry, or after, with the answer lost.
+func TestCrashAfterIntent(t *testing.T) {
+	for name, fail := range map[string]func(l *fakeLedger, f func(*entry.Entry) error){
+		"before the ledger has it":   func(l *fakeLedger, f func(*entry.Entry) error) { l.before = f },
+		"before the answer got back": func(l *fakeLedger, f func(*entry.Entry) error) { l.after = f },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, p := newAgency(t), newPerson("Li Wei")
+			_, old := a.mustIssue(p, a.title(p, "0"))
+			p.renew()
+			a.clock.Advance(time.Millisecond)
+			token := a.token(a.title(p, "1"))
+			var sent atomic.Pointer[[]byte]
+			a.ledger.set(func(l *fakeLedger) {
+				fail(l, func(e *entry.Entry) error {
+					raw := e.Bytes()
+					if before := sent.Swap(&raw); before != nil && !bytes.Equal(*before, raw) {
+						t.Error("other bytes are sent the second time")
+					}
+					return errNetwork
+				})
+			})
+			proof := p.prove(t, a.statement(titleType, a.Nonce().Nonce))
+			ctx, cancel := context.WithCancel(t.Context())
+			answered := make(chan error, 1)
+			go func() {
+				_, err := a.Issue(ctx, token, titleType, proof)
+				answered <- err
+			}()
+			eventually(t, "the entry is sent", func() bool { return sent.Load() != nil })
+			if err := a.stop(); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			wantRefusal(t, <-answered, issuer.ErrUnavailable)
+
+			a.ledger.set(func(l *fakeLedger) { l.before, l.after = nil, nil })
+			a.restart()
+			eventually(t, "the credential is active", func() bool { return a.newest().Status == issuer.Active && a.newest().ID != old.ID })
+			issued := must(a.ask(p, token, titleType))(t) // the wallet asks again
+			if !bytes.Equal(must(credential.ParseBase64(issued.Entry, -1))(t), *sent.Load()) || a.ledger.count() != 2 {
+				t.Errorf("%d entries; the one that was sent must be the one on the chain", a.ledger.count())
+			}
+			must(a.Revoke(t.Context(), a.newest().ID, "r"))(t) // numbers go on
+		})
+	}
+}
+
+// The process stops before the seal, and the ledger refuses what was never accepted.
+func TestRefusedAfterRestart(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	a.ledger.set(func(l *fakeLedger) { l.before = func(*entry.Entry) error { return errNetwork } })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := a.Issue(ctx, token, titleType, p.prove(t, a.statement(titleType, a.Nonce().Nonce)))
+	wantRefusal(t, err, issuer.ErrUnavailable)
+	a.ledger.set(func(l *fakeLedger) { l.before = func(*entry.Entry) error { return problem("quota") } })
+	a.restart()
+	eventually(t, "the issuer is ready", a.Ready)
+	if page, _, _ := a.Credentials(issuer.List{}); len(page) != 0 {
+		t.Errorf("a refused credential is kept: %+v", page[0].Status)
+	}
+	a.ledger.set(func(l *fakeLedger) { l.before = nil })
+	must(a.ask(p, token, titleType))(t)
+}
+
+func TestWalletAsksAgainWhileItWaits(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	gate := make(chan struct{})
+	a.ledger.set(func(l *fakeLedger) { l.gate = gate })
+	ctx, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	proof := p.prove(t, a.statement(titleType, a.Nonce().Nonce))
+	go func() {
+		_, err := a.Issue(ctx, token, titleType, proof)
+		first <- err
+	}()
+	eventually(t, "the entry is accepted", func() bool { return a.ledger.count() == 1 })
+	cancel() // the connection breaks
+	wantRefusal(t, <-first, issuer.ErrUnavailable)
+	second := make(chan error, 1)
+	again := p.prove(t, a.statement(titleType, a.Nonce().Nonce))
+	go func() {
+		_, err := a.Issue(t.Context(), token, titleType, again)
+		second <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	close(gate)
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	if a.ledger.count() != 1 {
+		t.Errorf("%d entries, want 1", a.ledger.count())
+	}
+}
+
+// Records that are older than the chain are not taken: credentials may exist that they do not know.
+func TestLostRecords(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	a.mustIssue(p, a.title(p, "1"))
+	a.mustIssue(p, a.title(p, "2"))
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := a.cfg
+	cfg.Store, cfg.Registers = new(records.Memory), nil
+	cfg.Schemas = []*credential.Schema{titleSchema()}
+	fresh := must(issuer.New(cfg))(t)
+	if err := fresh.Run(t.Context()); !errors.Is(err, issuer.ErrLost) {
+		t.Errorf("ran on lost records: %v", err)
+	}
+	a.cfg = cfg
+	a.cfg.AcceptLoss = true
+	a.restart()
+	a.mustIssue(p, a.title(p, "3"))
+	a.cfg.AcceptLoss = false // from then on they fit again
+	a.restart()
+	a.mustIssue(p, a.title(p, "4"))
+
+	a.stop()
+	a.ledger.set(func(l *fakeLedger) { l.entries, l.next = nil, 0 }) // another ledger, or one that lost entries
+	if err := must(issuer.New(a.cfg))(t).Run(t.Context()); !errors.Is(err, issuer.ErrForeignEntry) {
+		t.Errorf("ran on a shorter chain: %v", err)
+	}
+}
+
+// Somebody else signs entries with our key.
+func TestForeignEntry(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	a.mustIssue(p, a.title(p, "1"))
+	a.ledger.set(func(l *fakeLedger) { l.next++ })
+	_, err := a.issue(p, a.title(p, "2"))
+	wantRefusal(t, err, issuer.ErrLedger)
+	eventually(t, "the issuer stops", func() bool { return !a.Ready() })
+	if err := a.stop(); !errors.Is(err, issuer.ErrForeignEntry) {
+		t.Errorf("stopped with %v", err)
+	}
+}
+
+// brokenStore fails from a commit on.
+type brokenStore struct {
+	records.Memory
+	broken atomic.Bool
+}
+
+func (s *brokenStore) Commit(rows map[string][]byte) error {
+	if s.broken.Load() {
+		return errors.New("disk is full")
+	}
+	return s.Memory.Commit(rows)
+}
+
+func TestStoreFails(t *testing.T) {
+	store := new(brokenStore)
+	a := newAgency(t, func(c *issuer.Config) { c.Store, c.SealWait = store, 200*time.Millisecond })
+	p := newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	store.broken.Store(true)
+	if _, err := a.Offer(t.Context(), a.title(p, "2")); err == nil {
+		t.Error("an offer that is not stored was made")
+	}
+	_, err := a.ask(p, token, titleType)
+	wantRefusal(t, err, issuer.ErrUnavailable)
+	if a.ledger.count() != 0 {
+		t.Error("an entry was sent whose intent was not written")
+	}
+	if err := a.stop(); err == nil {
+		t.Error("Run went on without its store")
+	}
+	store.broken.Store(false)
+	a.stop = nil
+	a.restart()
+	must(a.ask(p, token, titleType))(t)
+}
