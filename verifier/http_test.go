@@ -78,7 +78,12 @@ func TestHTTPStory(t *testing.T) {
 	if again := w.call("GET", path, "", "", ""); again.Body.String() != fetched.Body.String() {
 		t.Error("the request changes from fetch to fetch")
 	}
-	payload, err := jose.VerifyCompact(fetched.Body.String(), openid.RequestType, func(string) (jose.PublicKey, error) { return w.signing.Public(), nil })
+	payload, err := jose.VerifyCompact(fetched.Body.String(), openid.RequestType, func(keyID string) (jose.PublicKey, error) {
+		if keyID != openid.RequestKeyID(bank, w.signing.Public().KeyID()) {
+			t.Errorf("kid is %s", keyID)
+		}
+		return w.signing.Public(), nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

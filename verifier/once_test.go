@@ -156,7 +156,7 @@ func TestOneResponseManyTimesAtOnce(t *testing.T) {
 
 func TestOnePersonInManySessionsAtOnce(t *testing.T) {
 	stores(t, func(t *testing.T, w *world) {
-		const n = 64
+		const n = 32
 		me := w.resident(w.person())
 		w.seal()
 		var ids, sessions [n]string
