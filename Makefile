@@ -12,7 +12,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/bulla
-	go build -trimpath -o $(BULLA) ./cmd/bulla
+	go build -o $(BULLA) ./cmd/bulla
 
 run: build ## start everything on loopback, with development keys, and say what to try
 	$(BULLA) serve --dev --data $(DATA)

@@ -39,13 +39,21 @@ func NewSet(members []credential.Element) (*Set, error) {
 	return s, nil
 }
 
-// parents hashes a level, filling it up with pad.
+// parents hashes a level, filling it up with pad. Groups of four pads, many in sparse trees, are hashed once.
 func parents(level []credential.Element, pad credential.Element) []credential.Element {
 	out := make([]credential.Element, 0, (len(level)+Arity-1)/Arity)
+	allPads, above := [Arity]credential.Element{pad, pad, pad, pad}, credential.Element{}
 	for i := 0; i < len(level); i += Arity {
-		children := [Arity]credential.Element{pad, pad, pad, pad}
+		children := allPads
 		copy(children[:], level[i:min(i+Arity, len(level))])
-		out = append(out, credential.C4(children[0], children[1], children[2], children[3]))
+		if children != allPads {
+			out = append(out, credential.C4(children[0], children[1], children[2], children[3]))
+			continue
+		}
+		if above.IsZero() {
+			above = credential.C4(pad, pad, pad, pad)
+		}
+		out = append(out, above)
 	}
 	return out
 }
