@@ -78,6 +78,9 @@ func (w *Wallet) Refuse(ctx context.Context, r *Request) error {
 		return err
 	}
 	_, err = w.post(ctx, r, url.Values{"error": {"access_denied"}})
+	if CodeOf(err) == CodeRemote {
+		err = nil // it arrived, which is all a refusal can ask for
+	}
 	return errors.Join(err, w.finish(event, err))
 }
 
