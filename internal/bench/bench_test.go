@@ -1,0 +1,79 @@
+package bench
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+func figures(t *testing.T, cfg Config) map[string]Figure {
+	t.Helper()
+	out := make(map[string]Figure)
+	cfg.Report = func(f Figure) {
+		if _, twice := out[f.Name]; twice {
+			t.Errorf("%s is reported twice", f.Name)
+		}
+		out[f.Name] = f
+	}
+	if err := Run(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range out {
+		if !strings.HasPrefix(name, cfg.Only) || f.N < 1 || f.Min > f.Median || f.Median > f.Max || f.Max <= 0 || f.Unit == "" {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	return out
+}
+
+// The small circuit stands for both; it has every figure, the cold one from this process.
+func TestEnrolmentFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sets up keys")
+	}
+	got := figures(t, Config{Runs: 1, Only: "enrolment_", Cold: ProveCold})
+	for _, name := range []string{"constraints", "compile", "setup", "solve", "prove_cold", "prove_warm", "verify", "proof_size", "proving_key_size", "verifying_key_size"} {
+		if _, ok := got["enrolment_"+name]; !ok {
+			t.Errorf("there is no figure enrolment_%s", name)
+		}
+	}
+	if size := got["enrolment_proof_size"].Median; size != 128 {
+		t.Errorf("a proof has %v bytes", size)
+	}
+}
+
+func TestLedgerFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("submits thousands of entries")
+	}
+	if got := figures(t, Config{Runs: 1, Only: "ledger_"}); len(got) != 2 {
+		t.Errorf("%d figures, want 2", len(got))
+	}
+}
+
+func TestTreeFigures(t *testing.T) {
+	figures(t, Config{Runs: 1, Only: "c4"})
+	figures(t, Config{Runs: 1, Only: "set"})
+}
+
+func TestNothingToMeasure(t *testing.T) {
+	if err := Run(t.Context(), Config{Only: "unknown", Report: func(Figure) {}}); err == nil {
+		t.Error("a prefix that fits nothing is accepted")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Run(ctx, Config{Only: "c4", Report: func(Figure) {}}); err == nil {
+		t.Error("a cancelled run goes on")
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		sorted []float64
+		want   float64
+	}{{[]float64{3}, 3}, {[]float64{1, 2}, 1.5}, {[]float64{1, 2, 9}, 2}} {
+		if got := median(c.sorted); got != c.want {
+			t.Errorf("median of %v is %v, want %v", c.sorted, got, c.want)
+		}
+	}
+}
