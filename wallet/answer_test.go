@@ -1,6 +1,7 @@
 package wallet_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -318,4 +319,28 @@ func TestGrid(t *testing.T) {
 		}
 	}
 	t.Error("no root on the grid holds the credential")
+}
+
+// TestKeepFresh: the wallet notices by itself.
+func TestKeepFresh(t *testing.T) {
+	w := newWorld(t, func(g *entry.Genesis) { g.GridSeconds = 1 })
+	person := w.wallet()
+	summary := ledgertest.Must(person.Receive(t.Context(), w.offer(&residence, livesThere), ""))(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		person.KeepFresh(ctx)
+		close(done)
+	}()
+	w.chain.Submit(civil, entry.CredentialsRevoked{Leaves: []uint64{summary.Leaf}}, w.issuer)
+	w.chain.Settle()
+	deadline := time.Now().Add(20 * time.Second)
+	for person.Credentials()[0].State != wallet.StateRevokedOrSuspended && time.Now().Before(deadline) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if got := person.Credentials()[0].State; got != wallet.StateRevokedOrSuspended {
+		t.Errorf("state is %s", got)
+	}
+	cancel()
+	<-done
 }

@@ -53,7 +53,7 @@ func pathOrAny(set *tree.Set, member credential.Element) tree.Path {
 type Candidate struct {
 	Query      string   `json:"query"`
 	Credential Summary  `json:"credential"`
-	Refusal    *Refusal `json:"-"` // nil if it can answer
+	Refusal    *Refusal `json:"refusal,omitempty"` // nil if it can answer
 	// Newer says that it is newer than the newest grid root: it waits, or stands out on a chain without a grid.
 	Newer bool `json:"newer,omitempty"`
 }

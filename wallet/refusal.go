@@ -56,9 +56,9 @@ const (
 
 // Refusal is why a wallet did not do what it was asked. Its texts name no secret.
 type Refusal struct {
-	Code   Code
-	Detail string // in English, for logs and developers
-	Remote string // the code of the side that refused, if it was not us
+	Code   Code   `json:"code"`
+	Detail string `json:"detail"`           // in English, for logs and developers
+	Remote string `json:"remote,omitempty"` // the code of the side that refused, if it was not us
 	cause  error
 }
 

@@ -67,6 +67,8 @@ func TestReadChecks(t *testing.T) {
 		{"answer out of the prefix", wallet.CodeResponseURI, func(o *openid.RequestObject) { o.ResponseURI = w.server.URL + "/bank/../evil" }},
 		{"answer out of the prefix, escaped", wallet.CodeResponseURI, func(o *openid.RequestObject) { o.ResponseURI = w.server.URL + "/bank/%2e%2e/evil" }},
 		{"answer out of the prefix, slash escaped", wallet.CodeResponseURI, func(o *openid.RequestObject) { o.ResponseURI = w.server.URL + "/bank/..%2fevil" }},
+		{"answer out of the prefix, escaped twice", wallet.CodeResponseURI, func(o *openid.RequestObject) { o.ResponseURI = w.server.URL + "/bank/%252e%252e/evil" }},
+		{"answer out of the prefix, with a parameter", wallet.CodeResponseURI, func(o *openid.RequestObject) { o.ResponseURI = w.server.URL + "/bank/..;x/evil" }},
 		{"answer with a backslash", wallet.CodeResponseURI, func(o *openid.RequestObject) { o.ResponseURI = w.server.URL + `/bank/..\evil` }},
 		{"answer to a user of the host", wallet.CodeResponseURI, func(o *openid.RequestObject) {
 			o.ResponseURI = strings.Replace(w.server.URL, "http://", "http://bank@", 1) + "/bank/response"

@@ -7,8 +7,10 @@
 //	w, err := wallet.New(wallet.Config{Vault: vault, Chain: chain, Provers: provers})
 //	summary, err := w.Receive(ctx, offerLink, "")
 //	request, err := w.Read(ctx, requestLink)
-//	explanation, err := w.Explain(ctx, request, nil, "zh-CN") // what a person reads before deciding
-//	outcome, err := w.Answer(ctx, request.Consent(nil))       // after the person agreed
+//	candidates, err := w.Candidates(ctx, request)  // which credentials could answer
+//	choice, err := request.DefaultChoice(candidates)
+//	explanation, err := w.Explain(request, candidates, choice, "zh-CN")
+//	answer, err := w.Answer(ctx, request.Consent(choice)) // after the person read and agreed; else w.Refuse
 //
 // Issuers, verifiers, the ledger's host and the network are not trusted: a credential is kept only after its leaf was
 // found on the chain, and a request is shown only if its verifier and the whole of its policy are registered there.
