@@ -1,0 +1,138 @@
+package openid
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
+)
+
+func TestWellKnownIsInserted(t *testing.T) {
+	for identifier, want := range map[string]string{
+		"https://h.example":               "https://h.example/.well-known/openid-credential-issuer",
+		"https://h.example/":              "https://h.example/.well-known/openid-credential-issuer",
+		"https://h.example/agencies/land": "https://h.example/.well-known/openid-credential-issuer/agencies/land",
+		"http://127.0.0.1:8080/a":         "http://127.0.0.1:8080/.well-known/openid-credential-issuer/a",
+		"not a url":                       "",
+		"/only/a/path":                    "",
+	} {
+		if got, err := WellKnown(identifier, IssuerWellKnown); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", identifier, got, err)
+		}
+	}
+}
+
+func TestOfferLink(t *testing.T) {
+	offer := CredentialOffer{CredentialIssuer: "https://h.example", ConfigurationIDs: []string{"urn:x:1"},
+		Grants: Grants{PreAuthorized{Code: "a+b/c=", TxCode: &TxCode{Length: 6}}}}
+	link, err := offer.Link()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, reference, err := ParseOfferLink(link)
+	if err != nil || reference != "" || back.Grants.PreAuthorized.Code != "a+b/c=" || back.Grants.PreAuthorized.TxCode.Length != 6 {
+		t.Errorf("offer %+v, %q, %v", back, reference, err)
+	}
+	if _, reference, err := ParseOfferLink("openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fh.example%2Fo%2F1"); err != nil || reference != "https://h.example/o/1" {
+		t.Errorf("by reference: %q, %v", reference, err)
+	}
+	for _, bad := range []string{"", "https://h.example", "openid-credential-offer://", "openid-credential-offer://?credential_offer={",
+		"openid-credential-offer://?credential_offer={}&credential_offer_uri=https://x", "openid-credential-offer://?" + strings.Repeat("x", maxLink)} {
+		if _, _, err := ParseOfferLink(bad); err == nil {
+			t.Errorf("%.60q was read", bad)
+		}
+	}
+}
+
+func TestRequestLink(t *testing.T) {
+	link := RequestLink(ClientIDPrefix+"did:web:v.example", "https://v.example/r?x=1&y=2")
+	client, uri, err := ParseRequestLink(link)
+	if err != nil || uri != "https://v.example/r?x=1&y=2" {
+		t.Errorf("%q, %v", uri, err)
+	}
+	if did, err := VerifierDID(client); err != nil || did != "did:web:v.example" {
+		t.Errorf("%q, %v", did, err)
+	}
+	for _, bad := range []string{"x509_hash:abc", "did:web:v.example", ClientIDPrefix + "v.example", ""} {
+		if _, err := VerifierDID(bad); err == nil {
+			t.Errorf("client_id %q was taken", bad)
+		}
+	}
+	if _, _, err := ParseRequestLink("openid4vp://?client_id=x"); err == nil {
+		t.Error("a link without request_uri was read")
+	}
+}
+
+// Whatever of a request changes, the challenge does too: nothing that a proof should be bound to is left out.
+func TestChallengeCoversTheRequest(t *testing.T) {
+	genesis := credential.DigestOf([]byte("chain"))
+	make := func() *RequestObject {
+		return &RequestObject{ClientID: "c", ResponseURI: "https://v/r", Nonce: "n", IssuedAt: 1, ExpiresAt: 2, Query: DCQL{[]CredentialQuery{{
+			ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
+				Statement: policy.Statement{Version: 1, Query: "q", Now: 3, FreshnessSeconds: 4, Issuers: []string{"did:web:i"}, Clauses: []policy.Clause{{Claim: "a", AtLeast: "1"}}}},
+		}}}}
+	}
+	base, err := make().Challenge(genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := func(r *RequestObject) *Meta { return &r.Query.Credentials[0].Meta }
+	for name, change := range map[string]func(*RequestObject){
+		"client": func(r *RequestObject) { r.ClientID = "d" }, "address": func(r *RequestObject) { r.ResponseURI += "x" },
+		"nonce": func(r *RequestObject) { r.Nonce = "m" }, "iat": func(r *RequestObject) { r.IssuedAt++ }, "exp": func(r *RequestObject) { r.ExpiresAt++ },
+		"query": func(r *RequestObject) { r.Query.Credentials[0].ID = "p" }, "more": func(r *RequestObject) { r.Query.Credentials = append(r.Query.Credentials, CredentialQuery{}) },
+		"circuit": func(r *RequestObject) { meta(r).Systems[0].Circuit = "d" }, "key": func(r *RequestObject) { meta(r).Systems[0].VerifyingKey[0]++ },
+		"policy": func(r *RequestObject) { meta(r).Statement.Policy[0]++ }, "now": func(r *RequestObject) { meta(r).Statement.Now++ },
+		"clause": func(r *RequestObject) { meta(r).Statement.Clauses[0].AtLeast = "2" }, "issuers": func(r *RequestObject) { meta(r).Statement.Issuers[0] += "x" },
+		"scope": func(r *RequestObject) { meta(r).Statement.Scope = &policy.Scope{Service: "s"} }, "freshness": func(r *RequestObject) { meta(r).Statement.FreshnessSeconds++ },
+	} {
+		r := make()
+		change(r)
+		if got, err := r.Challenge(genesis); err != nil || got == base {
+			t.Errorf("%s: the challenge stays, %v", name, err)
+		}
+	}
+	if got, _ := make().Challenge(credential.DigestOf([]byte("another"))); got == base {
+		t.Error("the challenge is the same on another chain")
+	}
+}
+
+func TestVPTokenIsStrict(t *testing.T) {
+	zero := credential.Element{}.String()
+	good := `{"q":[{"zk_system":"z","proof":"","root":"` + zero + `","n":"` + zero + `","link":"` + zero + `","item":"` + zero + `","pseudonym":"` + zero + `","subject_tag":"` + zero + `"}]}`
+	if _, err := ParseVPToken([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]string{
+		"trailing data":  good + "{}",
+		"unknown member": strings.Replace(good, `"zk_system"`, `"extra":1,"zk_system"`, 1),
+		"twice":          strings.Replace(good, `"proof":""`, `"proof":"","proof":""`, 1),
+		"other case":     strings.Replace(good, `"proof"`, `"Proof"`, 1),
+		"padded element": strings.Replace(good, zero, zero+"=", 1),
+		"beyond modulus": strings.Replace(good, zero, strings.Repeat("_", 42)+"8", 1),
+		"too long":       `{"q":[]` + strings.Repeat(" ", MaxResponse) + `}`,
+	} {
+		if _, err := ParseVPToken([]byte(bad)); err == nil {
+			t.Errorf("%s was read", name)
+		}
+	}
+}
+
+func FuzzParseVPToken(f *testing.F) {
+	f.Add([]byte(`{"q":[]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		token, err := ParseVPToken(text)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseVPToken(again); err != nil {
+			t.Errorf("what was read and written again is refused: %v", err)
+		}
+	})
+}
