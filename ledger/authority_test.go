@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"testing"
@@ -36,6 +37,17 @@ func apply(t testing.TB, m *ledger.Machine, entries ...[]byte) {
 			t.Fatalf("entry %d: %v", i, err)
 		}
 	}
+}
+
+// spoil changes the first base64 digit behind the last place of a text in an entry.
+func spoil(raw []byte, behind string) []byte {
+	at := bytes.LastIndex(raw, []byte(behind)) + len(behind)
+	if raw[at] == 'A' {
+		raw[at] = 'B'
+	} else {
+		raw[at] = 'A'
+	}
+	return raw
 }
 
 func (c *chain) policy(change func(*policy.Policy)) entry.PolicyRegistered {
@@ -107,6 +119,13 @@ func TestRefusals(t *testing.T) {
 		{"an agency signs for another", func(c *chain) []byte {
 			return c.with(landDID, c.next[landDID], entry.CredentialsRevoked{Leaves: []uint64{0}}, c.keys[healthDID])
 		}, ledger.ErrAuthority},
+		{"a signature that does not verify", func(c *chain) []byte { return spoil(c.issue(landDID, 1), `"signature":"`) }, ledger.ErrAuthority},
+		{"governance with one signature that does not verify", func(c *chain) []byte {
+			return spoil(c.signed(entry.Governance, c.issuer("did:web:land.example", 1)), `"signature":"`)
+		}, ledger.ErrAuthority},
+		{"a seal that the operator did not sign", func(c *chain) []byte {
+			return spoil(c.signed(entry.Operator, entry.Seal{Time: c.time(10)}), `"signature":"`)
+		}, ledger.ErrAuthority},
 		{"two signatures of an agency", func(c *chain) []byte {
 			return c.with(landDID, c.next[landDID], entry.CredentialsRevoked{Leaves: []uint64{0}}, c.keys[landDID], c.keys[healthDID])
 		}, ledger.ErrAuthority},
@@ -169,6 +188,10 @@ func TestRefusals(t *testing.T) {
 		}, ledger.ErrUnknown},
 		{"a policy that is none", func(c *chain) []byte {
 			return c.signed(verifierDID, entry.PolicyRegistered{Policy: []byte(`{"version":1}`)})
+		}, ledger.ErrPolicy},
+		{"a policy in another spelling", func(c *chain) []byte {
+			text := bytes.Replace(c.policy(nil).Policy, []byte(`,"verifier"`), []byte(`,"several_persons":false,"verifier"`), 1)
+			return c.signed(verifierDID, entry.PolicyRegistered{Policy: text})
 		}, ledger.ErrPolicy},
 		{"a scope of strangers", func(c *chain) []byte {
 			return c.signed(entry.Governance, entry.ScopeRegistered{Service: "s", Consumer: landDID, Verifiers: []string{landDID}})
@@ -257,6 +280,13 @@ func TestIssuerStory(t *testing.T) {
 	if live := m.Census().Live(c.land, []string{landDID}); live != 1 {
 		t.Errorf("%d live leaves, want 1", live)
 	}
+
+	second := seeded(t, "second key")
+	apply(t, m, c.signed(entry.Governance, entry.IssuerRotated{
+		DID: landDID, Keys: []jose.PublicKey{c.keys[landDID].Public(), second.Public()}, Quota: 5,
+	}))
+	revoke := entry.CredentialsRevoked{Leaves: []uint64{2}}
+	refused(c.with(landDID, c.next[landDID], revoke, c.keys[landDID], second), ledger.ErrAuthority) // one signature, not two
 
 	old := c.keys[landDID]
 	c.keys[landDID] = seeded(t, "new key")

@@ -524,7 +524,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			raw[len(raw)/2] ^= 1
+			spoil(raw, `"signature":"`)
 			if err := cfg.Store.Commit(map[string][]byte{string(key): raw}); err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 )
 
 // The key space. Numbers are big endian. Rows marked once are written once and never change; nothing is ever deleted.
-// All but "c" follow from the entries: [VerifyStore] recomputes every one.
+// All but "c" and "x" follow from the entries: [VerifyStore] recomputes every one.
 //
 //	key                    value                                    whoever can change it can make us …
 //	v                      format version (u32)                     refuse to start
@@ -26,6 +26,7 @@ import (
 //	t ‖ name     once      tile of the active tree                  serve bytes that do not hash to their name; noticed by every reader
 //	r ‖ digest   once      registry or census named by a seal       likewise
 //	c                      published checkpoint (signed note)       serve an older one; readers refuse to go back
+//	x ‖ …                  rows of who owns the machine             whatever that owner says: see ledger/cosign
 const (
 	rowVersion    = "v"
 	rowState      = "s"
@@ -42,6 +43,7 @@ const (
 	prefixPair     = "p"
 	prefixTile     = "t"
 	prefixDocument = "r"
+	prefixOwner    = "x"
 )
 
 // formatVersion is the version of the key space.

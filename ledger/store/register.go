@@ -109,7 +109,7 @@ func (r *FileRegister) write(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.Write(content); err != nil {
+	if _, err := file.Write(bytes.Clone(content)); err != nil { // Pebble's file systems may scribble on what they wrote
 		return errors.Join(err, file.Close())
 	}
 	return errors.Join(file.Sync(), file.Close())
