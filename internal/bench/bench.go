@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,7 +116,7 @@ func (m measure) measure(ctx context.Context) (Figure, error) {
 		values = append(values, v)
 	}
 	slices.Sort(values)
-	return Figure{m.name, median(values), values[0], values[len(values)-1], m.unit, m.n}, nil
+	return Figure{m.name, round(median(values)), round(values[0]), round(values[len(values)-1]), m.unit, m.n}, nil
 }
 
 // median of sorted values.
@@ -126,6 +127,9 @@ func median(sorted []float64) float64 {
 	}
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
+
+// round keeps three digits after the point.
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 
 // fact is a measure of something that never varies.
 func fact(name, unit string, value func() (int, error)) measure {
@@ -149,4 +153,4 @@ func timed(name string, n int, warm bool, prepare func() error, f func(context.C
 	}}
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Nanoseconds()/1000) / 1000 }
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -65,7 +66,7 @@ func (c *chain) measures(runs int) []measure {
 			}
 			start := time.Now()
 			err = c.submit(ctx, batches)
-			return float64(int(float64(counted) / time.Since(start).Seconds())), err
+			return math.Round(float64(counted) / time.Since(start).Seconds()), err
 		}}
 	}
 	return []measure{
