@@ -14,7 +14,7 @@ import (
 )
 
 // Result is the payload of the signed result (typ presentation-result+jwt), which a verifier hands to its application.
-// Format: doc/spec/result.md.
+// Format: doc/spec/verifier.md.
 type Result struct {
 	Issuer    string              `json:"iss"` // DID of the verifier
 	Audience  string              `json:"aud"` // the application that asked
