@@ -1,0 +1,230 @@
+// Package rows is Pebble as all our stores use it: rows of bytes, atomic synced batches, and errors where Pebble would
+// end the process. Below it there is nothing of ours; ledger/store, issuer/records and verifier/store say what the rows
+// mean.
+//
+// Pebble is trusted to survive crashes, and not trusted to notice loss: one flipped bit in its live log or manifest
+// opens cleanly with acknowledged rows gone.
+package rows
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// formatMajorVersion of Pebble's files is raised on purpose only: there is no way back.
+const formatMajorVersion = pebble.FormatValueSeparation
+
+var (
+	// ErrAbsent is returned for a row that is not there.
+	ErrAbsent = errors.New("row is absent")
+	// ErrBroken is returned by every call after the store failed in a way that leaves open what is on disk: a write or
+	// sync that failed, or corruption. Restart, so that everything is checked.
+	ErrBroken = errors.New("store is out of order: restart, so that everything is checked")
+)
+
+// Config says where rows are kept.
+type Config struct {
+	Dir          string
+	FS           vfs.FS       // the system's if nil
+	Logger       *slog.Logger // nil: nothing is logged. Rows never are, only names and sizes of files.
+	MemTableSize uint64       // bytes; Pebble's default if 0
+}
+
+// DB is a durable store. It is safe for concurrent use; one process at a time can have it open.
+type DB struct {
+	db     *pebble.DB
+	logger *slog.Logger
+
+	mu     sync.Mutex
+	broken error // the first fatal failure; from then on the store refuses everything
+}
+
+// Open opens or makes a store.
+func Open(cfg Config) (*DB, error) {
+	d := &DB{logger: cfg.Logger}
+	if d.logger == nil {
+		d.logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.FS == nil {
+		cfg.FS = vfs.Default
+	}
+	err := d.guard(func() (err error) {
+		d.db, err = pebble.Open(cfg.Dir, &pebble.Options{
+			FS: cfg.FS, FormatMajorVersion: formatMajorVersion, MemTableSize: cfg.MemTableSize,
+			Logger:        logger{d},
+			EventListener: &pebble.EventListener{DataCorruption: d.corrupted},
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", cfg.Dir, err)
+	}
+	return d, nil
+}
+
+// Get returns a copy of a row, or [ErrAbsent].
+func (d *DB) Get(key []byte) (out []byte, err error) {
+	err = d.guard(func() error {
+		value, closer, err := d.db.Get(key)
+		if errors.Is(err, pebble.ErrNotFound) {
+			return ErrAbsent
+		}
+		if err != nil {
+			return fmt.Errorf("read row: %w", err)
+		}
+		out = bytes.Clone(value)
+		return closer.Close()
+	})
+	return out, err
+}
+
+// Batch is what is written together.
+type Batch struct {
+	Set    map[string][]byte
+	Delete []string
+}
+
+// Commit writes a batch whole or not at all, and returns when it is durable. After an error it is open whether it is on
+// disk, and the store refuses everything.
+func (d *DB) Commit(b Batch) error {
+	return d.guard(func() error {
+		batch := d.db.NewBatch()
+		defer batch.Close()
+		for _, key := range b.Delete {
+			if err := batch.Delete([]byte(key), nil); err != nil {
+				return fmt.Errorf("stage deletion: %w", err)
+			}
+		}
+		for key, value := range b.Set {
+			if err := batch.Set([]byte(key), value, nil); err != nil {
+				return fmt.Errorf("stage row: %w", err)
+			}
+		}
+		if err := batch.Commit(pebble.Sync); err != nil {
+			d.fail(err)
+			return fmt.Errorf("commit %d rows: %w", len(b.Set)+len(b.Delete), err)
+		}
+		return nil
+	})
+}
+
+// Each visits the rows whose keys begin with prefix and are not below from, ascending, as of now, until visit returns an
+// error, which it returns. visit gets copies.
+func (d *DB) Each(prefix, from []byte, visit func(key, value []byte) error) error {
+	return d.guard(func() (err error) {
+		lower := prefix
+		if bytes.Compare(from, prefix) > 0 {
+			lower = from
+		}
+		it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: behind(prefix)})
+		if err != nil {
+			return fmt.Errorf("iterate: %w", err)
+		}
+		defer func() { err = errors.Join(err, it.Close()) }()
+		for ok := it.First(); ok; ok = it.Next() {
+			value, err := it.ValueAndErr()
+			if err != nil {
+				return fmt.Errorf("iterate: %w", err)
+			}
+			if err := visit(bytes.Clone(it.Key()), bytes.Clone(value)); err != nil {
+				return err
+			}
+		}
+		return it.Error()
+	})
+}
+
+// behind is the first key behind all keys with that prefix; nil if there is none.
+func behind(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] < 0xff {
+			end := bytes.Clone(prefix[:i+1])
+			end[i]++
+			return end
+		}
+	}
+	return nil
+}
+
+// Flush writes what is in memory to tables, where damage is noticed when it is read: before a backup of the folder.
+func (d *DB) Flush() error { return d.guard(d.db.Flush) }
+
+// Close writes what is left and unlocks the folder. A store that is out of order is left as it is.
+func (d *DB) Close() error {
+	err := d.guard(d.db.Close)
+	if errors.Is(err, ErrBroken) {
+		return nil
+	}
+	d.fail(errClosed) // Pebble panics when it is used after closing
+	return err
+}
+
+var errClosed = errors.New("it was closed")
+
+// fatal is what Pebble panics with, through our logger, where it would end the process.
+type fatal struct{ error }
+
+// guard runs f unless the store is out of order, and turns Pebble's fatal failures into errors.
+func (d *DB) guard(f func() error) (err error) {
+	d.mu.Lock()
+	broken := d.broken
+	d.mu.Unlock()
+	if broken != nil {
+		return fmt.Errorf("%w: %w", ErrBroken, broken)
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			cause, ok := r.(fatal)
+			if !ok {
+				panic(r)
+			}
+			err = fmt.Errorf("%w: %w", ErrBroken, cause.error)
+		}
+	}()
+	return f()
+}
+
+func (d *DB) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken == nil {
+		d.broken = err
+	}
+}
+
+// corrupted is told of damaged files that Pebble noticed.
+func (d *DB) corrupted(info pebble.DataCorruptionInfo) {
+	err := fmt.Errorf("file %s is damaged: %w", info.Path, info.Details)
+	d.logger.Error("store is damaged", slog.Any("error", err))
+	d.fail(err)
+}
+
+// logger passes Pebble's words on.
+type logger struct{ d *DB }
+
+// Infof logs at debug level: it is Pebble's housekeeping.
+func (l logger) Infof(format string, args ...any) {
+	if l.d.logger.Enabled(context.Background(), slog.LevelDebug) {
+		l.d.logger.Debug("pebble: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// Errorf logs.
+func (l logger) Errorf(format string, args ...any) {
+	l.d.logger.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return, as Pebble does not know how to go on. The panic ends in guard where a call of ours is on the
+// stack, and ends the process where it is not: a manifest that cannot be written.
+func (l logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	l.d.fail(err)
+	panic(fatal{err})
+}
