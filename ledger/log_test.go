@@ -212,7 +212,7 @@ func TestManyAtOnceShareCommits(t *testing.T) {
 	c := newChain(t)
 	l := c.open(c.config())
 	defer l.Close()
-	const n = 200
+	const n = 64
 	entries := make([][]byte, n)
 	for i := range entries {
 		entries[i] = c.issue(landDID, 1)
@@ -231,6 +231,7 @@ func TestManyAtOnceShareCommits(t *testing.T) {
 						t.Error(err)
 						return
 					}
+					time.Sleep(time.Millisecond)
 				}
 			}
 		})

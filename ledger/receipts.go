@@ -80,13 +80,6 @@ func (l *Log) signedSize() uint64 {
 	return l.head.size
 }
 
-// Signed is the newest signed checkpoint, cosigned or not: what a cosigner is asked to sign next.
-func (l *Log) Signed() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.head.note
-}
-
 // NextSequence is the number that the signer's next entry must have, by the entries that are durable.
 func (l *Log) NextSequence(signer string) (uint64, error) { return nextSequence(l.cfg.Store, signer) }
 
