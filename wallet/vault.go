@@ -51,7 +51,7 @@ type Vault struct {
 
 	mu       sync.Mutex // guards what follows
 	identity *age.X25519Identity
-	sealed   sealedVault
+	wrapped  string // the identity, encrypted to the passphrase
 	raw      []byte // as stored
 	doc      *document
 }
@@ -89,7 +89,7 @@ func newVault(cfg VaultConfig, doc *document) (*Vault, error) {
 		return nil, errors.New("there is no storage")
 	}
 	var err error
-	if v.identity, v.sealed.Identity, err = newIdentity(cfg.Passphrase, cfg.WorkFactor); err != nil {
+	if v.identity, v.wrapped, err = newIdentity(cfg.Passphrase, cfg.WorkFactor); err != nil {
 		return nil, err
 	}
 	raw, err := v.seal(doc)
@@ -153,7 +153,7 @@ func (v *Vault) adopt(raw []byte, sealed sealedVault) error {
 	if err != nil {
 		return err
 	}
-	v.raw, v.sealed, v.doc = raw, sealed, doc
+	v.raw, v.wrapped, v.doc = raw, sealed.Identity, doc
 	return nil
 }
 
@@ -232,7 +232,7 @@ func (v *Vault) reload() error {
 	if err != nil {
 		return err
 	}
-	if sealed.Identity != v.sealed.Identity {
+	if sealed.Identity != v.wrapped {
 		return ErrRekeyed
 	}
 	return v.adopt(raw, sealed)
@@ -249,7 +249,7 @@ func (v *Vault) seal(doc *document) ([]byte, error) {
 		return nil, err
 	}
 	return credential.Canonical(sealedVault{
-		Document: openid.EncodeBytes(encrypted), Format: vaultFormat, Identity: v.sealed.Identity, Version: 1,
+		Document: openid.EncodeBytes(encrypted), Format: vaultFormat, Identity: v.wrapped, Version: 1,
 	})
 }
 
@@ -283,14 +283,14 @@ func RestoreVault(cfg VaultConfig, backup []byte, backupPassphrase string) (*Vau
 func (v *Vault) ChangePassphrase(old, passphrase string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, err := openIdentity(v.sealed.Identity, old); err != nil {
+	if _, err := openIdentity(v.wrapped, old); err != nil {
 		return fmt.Errorf("change passphrase: %w", err)
 	}
 	identity, sealed, err := newIdentity(passphrase, v.workFactor)
 	if err != nil {
 		return fmt.Errorf("change passphrase: %w", err)
 	}
-	next := &Vault{identity: identity, sealed: sealedVault{Identity: sealed}}
+	next := &Vault{identity: identity, wrapped: sealed}
 	raw, err := next.seal(v.doc)
 	if err != nil {
 		return fmt.Errorf("change passphrase: %w", err)
@@ -298,7 +298,7 @@ func (v *Vault) ChangePassphrase(old, passphrase string) error {
 	if err := v.storage.Save(v.raw, raw); err != nil {
 		return fmt.Errorf("change passphrase: %w", err)
 	}
-	v.identity, v.sealed.Identity, v.raw = identity, sealed, raw
+	v.identity, v.wrapped, v.raw = identity, sealed, raw
 	return nil
 }
 
