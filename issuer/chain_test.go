@@ -202,6 +202,31 @@ func TestSuspendedIssuer(t *testing.T) {
 	must(a.Revoke(t.Context(), c.ID, "r"))(t)
 }
 
+// A credential that the ledger refused holds no place in the register.
+func TestRefusedCredentialIsReleased(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	a.ledger.set(func(l *fakeLedger) { l.before = func(*entry.Entry) error { return problem("quota") } })
+	token := a.token(a.residence(p, "", "2030-01-01"))
+	_, err := a.ask(p, token, residenceType)
+	wantRefusal(t, err, issuer.ErrLedger)
+	a.ledger.set(func(l *fakeLedger) { l.before = nil })
+	must(a.ask(p, token, residenceType))(t)
+}
+
+// What is sealed is settled once, however often the process starts.
+func TestSettledOnce(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	must(a.Suspend(t.Context(), c.ID, "r"))(t)
+	submits := a.ledger.submits
+	a.restart()
+	eventually(t, "the issuer is ready", a.Ready)
+	must(a.Reinstate(t.Context(), c.ID, "r"))(t)
+	if again := must(a.Credential(c.ID))(t); len(again.History) != 3 || a.ledger.submits != submits+1 {
+		t.Errorf("%d events, %d entries were sent again", len(again.History), a.ledger.submits-submits-1)
+	}
+}
+
 // The process stops after the intent was written: before the ledger got the entry, or after, with the answer lost.
 func TestCrashAfterIntent(t *testing.T) {
 	for name, fail := range map[string]func(l *fakeLedger, f func(*entry.Entry) error){
