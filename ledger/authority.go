@@ -88,6 +88,12 @@ func (s *step) found(p entry.Genesis) error {
 	if err := validateLogKey(p); err != nil {
 		return refuse(ErrMalformed, "%v", err)
 	}
+	if err := s.claimKeys(entry.Governance, p.GovernanceKeys...); err != nil {
+		return err
+	}
+	if err := s.claimKeys(entry.Operator, p.OperatorKey); err != nil {
+		return err
+	}
 	s.genesis = &p
 	s.state.Genesis = s.result.Digest
 	s.state.Sealed.Digest, s.state.Sealed.Time = s.result.Digest, p.Time

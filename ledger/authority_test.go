@@ -144,8 +144,21 @@ func TestRefusals(t *testing.T) {
 		{"an issuer twice", func(c *chain) []byte {
 			return c.signed(entry.Governance, c.issuer(landDID, 1))
 		}, ledger.ErrConflict},
+		{"an issuer with another's key", func(c *chain) []byte {
+			p := c.issuer(landDID, 1)
+			p.DID = "did:web:new.example"
+			return c.signed(entry.Governance, p)
+		}, ledger.ErrConflict},
+		{"rotation to another's key", func(c *chain) []byte {
+			return c.signed(entry.Governance, entry.IssuerRotated{DID: landDID, Keys: []jose.PublicKey{c.keys[entry.Operator].Public()}})
+		}, ledger.ErrConflict},
+		{"a verifier with a governance key", func(c *chain) []byte {
+			p := c.verifier()
+			p.Keys = []jose.PublicKey{c.governance[2].Public()}
+			return c.signed(entry.Governance, p)
+		}, ledger.ErrConflict},
 		{"rotation of a stranger", func(c *chain) []byte {
-			return c.signed(entry.Governance, entry.IssuerRotated{DID: "did:web:x", Keys: []jose.PublicKey{c.keys[landDID].Public()}})
+			return c.signed(entry.Governance, entry.IssuerRotated{DID: "did:web:x", Keys: []jose.PublicKey{seeded(c.t, "x").Public()}})
 		}, ledger.ErrUnknown},
 		{"suspension of a stranger", func(c *chain) []byte {
 			return c.signed(entry.Governance, entry.IssuerSuspended{DID: "did:web:x", Reason: "x"})

@@ -54,7 +54,7 @@ var (
 	ErrSequence       = &Refusal{Code: "sequence"}          // not the signer's next number
 	ErrAlreadyLogged  = &Refusal{Code: "already-logged"}    // the same entry again: Apply returns its old result beside this
 	ErrUnknown        = &Refusal{Code: "unknown-reference"} // names an issuer, schema, verifier, scope or leaf that is not on the chain
-	ErrConflict       = &Refusal{Code: "conflict"}          // there already, or not in the state that the entry changes
+	ErrConflict       = &Refusal{Code: "conflict"}          // there already, another's key, or not in the state that the entry changes
 	ErrSuspended      = &Refusal{Code: "issuer-suspended"}  // the signer is suspended
 	ErrPermission     = &Refusal{Code: "permission"}        // the issuer may not use the schema, or the leaf is another's
 	ErrQuota          = &Refusal{Code: "quota"}             // more credentials than governance allows

@@ -2,12 +2,14 @@ package ledger
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -30,6 +32,9 @@ func (s *step) registerIssuer(p entry.IssuerRegistered) error {
 	if _, ok := s.m.registry.Issuer(p.DID); ok {
 		return refuse(ErrConflict, "issuer %s is registered; rotate it to change its keys", p.DID)
 	}
+	if err := s.claimKeys(p.DID, p.Keys...); err != nil {
+		return err
+	}
 	return s.putIssuer(entry.RegisteredIssuer{DID: p.DID, Name: p.Name, Keys: p.Keys, Quota: p.Quota, URL: p.URL})
 }
 
@@ -37,6 +42,9 @@ func (s *step) rotateIssuer(p entry.IssuerRotated) error {
 	issuer, ok := s.m.registry.Issuer(p.DID)
 	if !ok {
 		return refuse(ErrUnknown, "issuer %s is not registered", p.DID)
+	}
+	if err := s.claimKeys(p.DID, p.Keys...); err != nil {
+		return err
 	}
 	issuer.Keys, issuer.Quota = p.Keys, p.Quota
 	return s.putIssuer(issuer)
@@ -54,6 +62,24 @@ func (s *step) suspendIssuer(did string, suspended bool) error {
 	}
 	issuer.Suspended = suspended
 	return s.putIssuer(issuer)
+}
+
+// claimKeys makes keys their owner's, for ever, and refuses keys of others: a key that signs for two parties would let
+// one stand for the other.
+func (s *step) claimKeys(owner string, keys ...jose.PublicKey) error {
+	for _, key := range keys {
+		row := prefixKey + key.KeyID()
+		old, err := s.Get([]byte(row))
+		switch {
+		case errors.Is(err, ErrAbsent):
+			s.rows[row] = []byte(owner)
+		case err != nil:
+			return fmt.Errorf("look up the owner of key %s: %w", key.KeyID(), err)
+		case string(old) != owner:
+			return refuse(ErrConflict, "key %s is of %s", key.KeyID(), old)
+		}
+	}
+	return nil
 }
 
 func (s *step) putIssuer(issuer entry.RegisteredIssuer) error {
@@ -84,6 +110,9 @@ func (s *step) publishSchema(p entry.SchemaPublished) error {
 // registerVerifier adds a relying party, or replaces name, keys and addresses of one that is there: governance is how
 // verifiers rotate their keys. Its policies stay.
 func (s *step) registerVerifier(p entry.VerifierRegistered) error {
+	if err := s.claimKeys(p.DID, p.Keys...); err != nil {
+		return err
+	}
 	r := *s.m.registry
 	verifier := entry.RegisteredVerifier(p)
 	var old *entry.RegisteredVerifier

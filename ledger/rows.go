@@ -20,6 +20,7 @@ import (
 //	h ‖ u64      once      stored hash (x/mod tlog order)           refuse to start, or serve tiles that fit no checkpoint
 //	n ‖ signer             the signer's next number (u64)           accept a replay or refuse the next entry; cosigners notice
 //	q ‖ signer ‖ 0 ‖ u64   once   index of the entry with that number   answer a replay with a wrong receipt
+//	k ‖ kid      once      whose the key is                         let one key sign for two parties; cosigners notice
 //	l ‖ u64                leaf, pair (u32), status (u8)            take a leaf out of the active tree or put it back; cosigners notice
 //	d ‖ leaf     once      index of the leaf (u64)                  accept a leaf twice; cosigners notice
 //	p ‖ u32                pair of schema and issuer with counts    exceed a quota, seal a wrong census; cosigners notice
@@ -38,6 +39,7 @@ const (
 	prefixHash     = "h"
 	prefixNext     = "n"
 	prefixSigned   = "q"
+	prefixKey      = "k"
 	prefixLeaf     = "l"
 	prefixLeafOf   = "d"
 	prefixPair     = "p"
