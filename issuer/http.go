@@ -21,7 +21,6 @@ const (
 	tokenPath      = "/token"
 	noncePath      = "/nonce"
 	credentialPath = "/credential"
-	adminPath      = "/admin/v1"
 	healthPath     = "/healthz"
 	readyPath      = "/readyz"
 )
@@ -48,7 +47,7 @@ func (i *Issuer) Handler() http.Handler {
 	i.wallet(wallets, http.MethodPost, i.base+tokenPath, i.postToken)
 	i.wallet(wallets, http.MethodPost, i.base+noncePath, i.postNonce)
 	i.wallet(wallets, http.MethodPost, i.base+credentialPath, i.postCredential)
-	i.mountAdmin(e.Group(i.base + adminPath))
+	i.mountAdmin(e.Group(i.base + AdminPath))
 	e.GET(i.base+healthPath, func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	e.GET(i.base+readyPath, i.getReady)
 	return e

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/webapi"
 )
 
@@ -23,6 +25,14 @@ const (
 
 // Scopes are all of them.
 var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments}
+
+// AdminPath is where the admin API is, below the issuer's URL.
+const AdminPath = "/admin/v1"
+
+// AdminAuthority makes and checks the tokens of the admin API of the issuer at a URL.
+func AdminAuthority(url string, key *jose.SigningKey, clock func() time.Time) *webapi.Authority {
+	return &webapi.Authority{Key: key, Issuer: url, Audience: url + AdminPath, Clock: clock}
+}
 
 // mountAdmin is the API for clerks. Bodies are JSON, strict; refusals are RFC 9457 problems whose code is that of
 // [Refusal], with the member claim where a claim does not fit.

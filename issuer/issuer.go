@@ -108,7 +108,7 @@ func New(cfg Config) (*Issuer, error) {
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
 		queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
-		admin: &webapi.Authority{Key: cfg.Keys.Admin, Issuer: cfg.URL, Audience: cfg.URL + adminPath, Clock: cfg.Clock},
+		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}
 	for _, s := range cfg.Schemas {
 		if err := i.addSchema(s); err != nil {

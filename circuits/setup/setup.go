@@ -61,10 +61,9 @@ func Develop(ctx context.Context, dir string, progress Progress) (*Development, 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("development keys: %w", err)
 	}
-	names := []string{circuits.Presentation, circuits.Enrolment}
-	steps := &steps{report: progress, total: 3 * len(names)}
+	steps := &steps{report: progress, total: 3 * len(published)}
 	d := &Development{pairs: make(map[string]*pair)}
-	for _, name := range names {
+	for _, name := range published {
 		p, err := developOne(ctx, dir, name, steps)
 		if err != nil {
 			return nil, fmt.Errorf("development keys of %s: %w", name, err)
@@ -72,6 +71,25 @@ func Develop(ctx context.Context, dir string, progress Progress) (*Development, 
 		d.pairs[name] = p
 	}
 	steps.say("development keys are ready", 0)
+	return d, nil
+}
+
+// published are the circuits that keys are made for.
+var published = []string{circuits.Presentation, circuits.Enrolment}
+
+// Load reads the development keys of every published circuit from a folder and makes none: where there are none it fails
+// with [os.ErrNotExist].
+func Load(dir string) (*Development, error) {
+	d := &Development{pairs: make(map[string]*pair)}
+	for _, name := range published {
+		circuit, err := circuits.Named(name)
+		if err != nil {
+			return nil, err
+		}
+		if d.pairs[name], err = load(dir, circuit); err != nil {
+			return nil, fmt.Errorf("development keys of %s: %w", name, err)
+		}
+	}
 	return d, nil
 }
 

@@ -82,6 +82,24 @@ func TestKeysAreKept(t *testing.T) {
 }
 
 // Whatever is damaged is made anew, and said.
+func TestLoadMakesNone(t *testing.T) {
+	dir, want := stocked(t)
+	d, err := setup.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest(t, d) != want {
+		t.Error("other keys were loaded")
+	}
+	empty := t.TempDir()
+	if _, err := setup.Load(empty); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("empty folder: %v", err)
+	}
+	if files, err := os.ReadDir(empty); err != nil || len(files) > 0 {
+		t.Errorf("empty folder has %d files now, %v", len(files), err)
+	}
+}
+
 func TestDamagedKeysAreMadeAnew(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, dir, proving string){
 		"a flipped bit": func(t *testing.T, dir, proving string) {

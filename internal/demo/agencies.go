@@ -230,7 +230,7 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 			return err
 		}
 		url := urlOf(listeners[v.place])
-		authority := &webapi.Authority{Key: api, Issuer: url, Audience: url, Clock: time.Now}
+		authority := counterAuthority(url, api)
 		service, err := verifier.New(verifier.Config{
 			DID: v.did, PublicURL: url, SigningKey: signing, ResultKey: result, Policies: n.schemas.policiesOf(v.did),
 			VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain, Store: rows, Authority: authority, Logger: n.logger,

@@ -29,7 +29,7 @@ func mustRefuse(name string, want any, got error) error {
 
 // byWallet has an honest wallet asked for what it must not answer.
 func (s *story) byWallet(ctx context.Context, name string, who *citizen, policyID string, want wallet.Code) error {
-	started, err := s.city.ask(ctx, policyID)
+	started, err := s.city.Ask(ctx, policyID)
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,8 @@ func (s *story) byVerifier(ctx context.Context, name, policyID string, want chec
 	})
 }
 
-func (s *story) byVerifierAt(ctx context.Context, c *counter, name, policyID string, want check.Code, send func(*adversary.Request) (*adversary.Reply, error)) error {
-	started, err := c.ask(ctx, policyID)
+func (s *story) byVerifierAt(ctx context.Context, c *Counter, name, policyID string, want check.Code, send func(*adversary.Request) (*adversary.Reply, error)) error {
+	started, err := c.Ask(ctx, policyID)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *story) byVerifierAt(ctx context.Context, c *counter, name, policyID str
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	status, err := c.status(ctx, started.ID)
+	status, err := c.Status(ctx, started.ID)
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func (s *story) byVerifierAt(ctx context.Context, c *counter, name, policyID str
 }
 
 // fetch starts a session and reads its request as a cheat does.
-func (s *story) fetch(ctx context.Context, c *counter, policyID string) (*adversary.Request, error) {
-	started, err := c.ask(ctx, policyID)
+func (s *story) fetch(ctx context.Context, c *Counter, policyID string) (*adversary.Request, error) {
+	started, err := c.Ask(ctx, policyID)
 	if err != nil {
 		return nil, err
 	}

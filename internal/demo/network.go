@@ -95,7 +95,7 @@ func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
 	if n.Keys, err = setup.Develop(ctx, filepath.Join(cfg.Dir, "keys"), cfg.Progress); err != nil {
 		return err
 	}
-	secrets, err := keystore.Open(keystore.Config{Dir: filepath.Join(cfg.Dir, "secrets"), Passphrase: cfg.Passphrase, WorkFactor: cfg.WorkFactor})
+	secrets, err := keystore.Open(keystore.Config{Dir: filepath.Join(cfg.Dir, secretsFolder), Passphrase: cfg.Passphrase, WorkFactor: cfg.WorkFactor})
 	if err != nil {
 		return err
 	}

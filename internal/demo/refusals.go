@@ -158,11 +158,12 @@ func (s *story) changeBoth(ctx context.Context, residency, vaccination string) e
 			continue
 		}
 		group.Go(func() error {
-			id, err := s.clerks[c.did].credentialOf(ctx, s.zhao.name)
+			id, err := s.clerks[c.did].newestOf(ctx, s.zhao.name)
 			if err != nil {
 				return err
 			}
-			return s.clerks[c.did].change(ctx, id, c.action, "demo")
+			_, err = s.clerks[c.did].Change(ctx, id, c.action, "demo")
+			return err
 		})
 	}
 	return group.Wait()
@@ -173,14 +174,14 @@ func (s *story) refuseTransfer(ctx context.Context) error {
 	if _, err := s.accepted(ctx, s.lin, s.city, PolicyGrant); err != nil {
 		return fmt.Errorf("the first renovation grant: %w", err)
 	}
-	id, err := s.clerks[LandDID].credentialOf(ctx, s.lin.name)
+	id, err := s.clerks[LandDID].newestOf(ctx, s.lin.name)
 	if err != nil {
 		return err
 	}
-	if err := s.clerks[LandDID].change(ctx, id, "revoke", "sold"); err != nil {
+	if _, err := s.clerks[LandDID].Change(ctx, id, "revoke", "sold"); err != nil {
 		return err
 	}
-	if err := s.give(ctx, LandDID, s.zhao, title(s.zhao.name, s.parcels[0])); err != nil {
+	if err := s.give(ctx, LandDID, s.zhao, Title(s.zhao.name, s.parcels[0])); err != nil {
 		return err
 	}
 	return s.byVerifier(ctx, "second use of a subject tag, after a sale", PolicyGrant, check.SubjectTagUsed, func(r *adversary.Request) (map[string]openid.Presentation, error) {
@@ -199,15 +200,15 @@ func (s *story) refuseSecondSecret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	again, err := vaccination(s.lin.name, samples[2])
+	again, err := sampled(s.lin.name, samples[2])
 	if err != nil {
 		return err
 	}
-	link, err := s.clerks[HealthDID].offer(ctx, again)
+	offer, err := s.clerks[HealthDID].Offer(ctx, again)
 	if err != nil {
 		return err
 	}
-	_, err = second.wallet.Receive(ctx, link, "")
+	_, err = second.wallet.Receive(ctx, offer.Link, "")
 	if wallet.CodeOf(err) != wallet.CodeRemote {
 		return mustRefuse(name, wallet.CodeRemote, err)
 	}

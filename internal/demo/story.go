@@ -53,8 +53,8 @@ type story struct {
 
 	lin, zhao, sun *citizen // invented people
 	cheat          *adversary.Adversary
-	city, clinic   *counter
-	clerks         map[string]*clerk
+	city, clinic   *Counter
+	clerks         map[string]*Clerk
 	parcels        []cadastre.Parcel
 	early          client.SealAt // a seal from before most of the story
 }
@@ -62,7 +62,7 @@ type story struct {
 func (s *story) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
 func (s *story) open(context.Context) (err error) {
-	s.clerks = make(map[string]*clerk)
+	s.clerks = make(map[string]*Clerk)
 	for _, a := range agencies {
 		if s.clerks[a.did], err = s.network.clerk(a.did); err != nil {
 			return err
@@ -96,25 +96,25 @@ func (s *story) issue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	linHome, err := residence("lin", "110108", "2019-03-01")
+	linHome, err := Residence("lin", "110108", "2019-03-01")
 	if err != nil {
 		return err
 	}
-	zhaoHome, err := residence("zhao", "110105", "2020-06-15")
+	zhaoHome, err := Residence("zhao", "110105", "2020-06-15")
 	if err != nil {
 		return err
 	}
-	linHealth, err := vaccination("lin", samples[0])
+	linHealth, err := sampled("lin", samples[0])
 	if err != nil {
 		return err
 	}
-	zhaoHealth, err := vaccination("zhao", samples[1])
+	zhaoHealth, err := sampled("zhao", samples[1])
 	if err != nil {
 		return err
 	}
-	expired := title("zhao", s.parcels[1])
+	expired := Title("zhao", s.parcels[1])
 	expired.ValidFrom, expired.ValidUntil = time.Now().UTC().AddDate(-1, 0, 0).Format(time.DateOnly), time.Now().UTC().Format(time.DateOnly)
-	undated := title("sun", s.parcels[2])
+	undated := Title("sun", s.parcels[2])
 	delete(undated.Claims, "registered_since")
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -123,7 +123,7 @@ func (s *story) issue(ctx context.Context) error {
 		who         *citizen
 		application issuer.Application
 	}{
-		{CivilDID, s.lin, linHome}, {LandDID, s.lin, title("lin", s.parcels[0])}, {HealthDID, s.lin, linHealth},
+		{CivilDID, s.lin, linHome}, {LandDID, s.lin, Title("lin", s.parcels[0])}, {HealthDID, s.lin, linHealth},
 		{CivilDID, s.zhao, zhaoHome}, {LandDID, s.zhao, expired}, {HealthDID, s.zhao, zhaoHealth},
 		{LandDID, s.sun, undated},
 	} {
@@ -134,11 +134,11 @@ func (s *story) issue(ctx context.Context) error {
 
 // give has an agency offer a credential and a citizen receive it.
 func (s *story) give(ctx context.Context, did string, who *citizen, application issuer.Application) error {
-	link, err := s.clerks[did].offer(ctx, application)
+	offer, err := s.clerks[did].Offer(ctx, application)
 	if err != nil {
 		return err
 	}
-	summary, err := who.wallet.Receive(ctx, link, "")
+	summary, err := who.wallet.Receive(ctx, offer.Link, "")
 	if err != nil {
 		return fmt.Errorf("%s receives from %s: %w", who.name, did, err)
 	}
@@ -184,27 +184,27 @@ func (s *story) prove(ctx context.Context) error {
 func milliseconds(d time.Duration) float64 { return math.Round(float64(d.Microseconds())/10) / 100 }
 
 // accepted has an honest wallet answer and the application check the signed result.
-func (s *story) accepted(ctx context.Context, who *citizen, c *counter, policyID string) (*check.Result, error) {
-	started, err := c.ask(ctx, policyID)
+func (s *story) accepted(ctx context.Context, who *citizen, c *Counter, policyID string) (*check.Result, error) {
+	started, err := c.Ask(ctx, policyID)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := s.answer(ctx, who, started.RequestLink); err != nil {
 		return nil, err
 	}
-	status, err := c.status(ctx, started.ID)
+	status, err := c.Status(ctx, started.ID)
 	if err != nil {
 		return nil, err
 	}
 	if status.State != verifier.Verified {
 		return nil, fmt.Errorf("the session is %s", status.State)
 	}
-	keys, err := c.resultKeys(ctx)
+	keys, err := c.ResultKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return check.VerifyResult(status.Result, jose.Keys(keys...), check.Expected{
-		Verifier: c.verifier.DID, Audience: counterClient, Session: started.ID, Now: time.Now(),
+		Verifier: c.DID, Audience: counterClient, Session: started.ID, Now: time.Now(),
 	})
 }
 
