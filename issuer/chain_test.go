@@ -336,8 +336,10 @@ func TestLostRecords(t *testing.T) {
 	cfg := a.cfg
 	cfg.Store, cfg.Registers = new(records.Memory), nil
 	cfg.Schemas = []*credential.Schema{titleSchema()}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	fresh := must(issuer.New(cfg))(t)
-	if err := fresh.Run(t.Context()); !errors.Is(err, issuer.ErrLost) {
+	if err := fresh.Run(ctx); !errors.Is(err, issuer.ErrLost) {
 		t.Errorf("ran on lost records: %v", err)
 	}
 	a.cfg = cfg
@@ -350,7 +352,7 @@ func TestLostRecords(t *testing.T) {
 
 	a.stop()
 	a.ledger.set(func(l *fakeLedger) { l.entries, l.next = nil, 0 }) // another ledger, or one that lost entries
-	if err := must(issuer.New(a.cfg))(t).Run(t.Context()); !errors.Is(err, issuer.ErrForeignEntry) {
+	if err := must(issuer.New(a.cfg))(t).Run(ctx); !errors.Is(err, issuer.ErrForeignEntry) {
 		t.Errorf("ran on a shorter chain: %v", err)
 	}
 }

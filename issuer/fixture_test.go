@@ -183,7 +183,7 @@ func (c *clock) Advance(d time.Duration) {
 // agency is an issuer under test with everything around it.
 type agency struct {
 	*issuer.Issuer
-	t      *testing.T
+	t      testing.TB
 	cfg    issuer.Config
 	ledger *fakeLedger
 	clock  *clock
@@ -209,8 +209,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func must[T any](v T, err error) func(t *testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](v T, err error) func(t testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -219,14 +219,14 @@ func must[T any](v T, err error) func(t *testing.T) T {
 	}
 }
 
-func signingKey(t *testing.T, name string) *jose.SigningKey {
+func signingKey(t testing.TB, name string) *jose.SigningKey {
 	t.Helper()
 	seed := credential.DigestOf([]byte(name))
 	return must(jose.FromSeed(seed[:]))(t)
 }
 
 // newAgency is an agency that runs, until the test ends. It needs no proofs to be made.
-func newAgency(t *testing.T, change ...func(*issuer.Config)) *agency {
+func newAgency(t testing.TB, change ...func(*issuer.Config)) *agency {
 	t.Helper()
 	a := &agency{t: t, ledger: new(fakeLedger), clock: &clock{now: start}, log: new(logBuffer)}
 	store := new(records.Memory)
@@ -328,11 +328,11 @@ func (a *agency) statement(schema, nonce string) statement {
 		register = sharedName
 	}
 	return statement{openid.EnrolmentChallenge{
-		Genesis: genesis, VerifyingKey: a.cfg.EnrolmentKey.Digest(), Audience: a.cfg.URL, Configuration: schema, Nonce: nonce,
+		Genesis: a.cfg.Genesis, VerifyingKey: a.cfg.EnrolmentKey.Digest(), Audience: a.cfg.URL, Configuration: schema, Nonce: nonce,
 	}, register}
 }
 
-func (p *person) prove(t *testing.T, s statement) openid.EnrolmentProof {
+func (p *person) prove(t testing.TB, s statement) openid.EnrolmentProof {
 	t.Helper()
 	scope := credential.EnrolmentScope(s.register)
 	public := enrolment.Public{
@@ -405,7 +405,7 @@ func (a *agency) newest() issuer.Credential {
 	return slices.MaxFunc(page, func(x, y issuer.Credential) int { return strings.Compare(x.ID, y.ID) })
 }
 
-func wantRefusal(t *testing.T, err error, want *issuer.Refusal) {
+func wantRefusal(t testing.TB, err error, want *issuer.Refusal) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("got %v, want %s", err, want.Code)
@@ -413,7 +413,7 @@ func wantRefusal(t *testing.T, err error, want *issuer.Refusal) {
 }
 
 // eventually waits for something that another goroutine does.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for range 2000 {
 		if holds() {

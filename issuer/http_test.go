@@ -38,7 +38,7 @@ func (a *agency) call(c call) answer {
 	return ask(a.t, a.Handler(), c)
 }
 
-func ask(t *testing.T, handler http.Handler, c call) answer {
+func ask(t testing.TB, handler http.Handler, c call) answer {
 	t.Helper()
 	if c.method == "" {
 		c.method = http.MethodPost

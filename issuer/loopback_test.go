@@ -37,7 +37,7 @@ type office struct {
 	host  *httptest.Server
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB, quota uint64) *office {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("waits for seals")
@@ -48,7 +48,7 @@ func newOffice(t *testing.T) *office {
 	keys := must(issuer.LoadKeys(secrets))(t)
 	store := must(records.Open(records.Config{Dir: o.dir, Key: keys.Records, Logger: slog.New(slog.DiscardHandler)}))(t)
 	o.chain.Govern(entry.IssuerRegistered{
-		DID: landDID, Name: credential.Text{English: "Land registry"}, Keys: []jose.PublicKey{keys.Signing.Public()}, Quota: 6, URL: url,
+		DID: landDID, Name: credential.Text{English: "Land registry"}, Keys: []jose.PublicKey{keys.Signing.Public()}, Quota: quota, URL: url,
 	})
 	o.chain.PublishSchema(*titleSchema(), landDID)
 	o.chain.Settle()
@@ -150,7 +150,7 @@ func (o *office) active(issued openid.IssuedCredential) bool {
 }
 
 func TestOverLoopback(t *testing.T) {
-	o := newOffice(t)
+	o := newOffice(t, 100)
 	p, q := newPerson("Li Wei of the Long Lane"), newPerson("Zhang Min")
 	offer := o.offerTo(p, "parcel 91216 AB 12")
 	issued, status, refusal := o.receive(p, offer.Link)
@@ -225,7 +225,7 @@ func (o *office) checkDisk(words ...string) {
 
 // Many wallets that wait at once share a seal, and the ledger's quota and suspension reach them.
 func TestManyWalletsAndRefusals(t *testing.T) {
-	o := newOffice(t) // with a quota of 6
+	o := newOffice(t, 6)
 	links := make([]string, 8)
 	people := make([]*person, len(links))
 	for n := range links {
@@ -263,4 +263,17 @@ func TestManyWalletsAndRefusals(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Ledger != "issuer-suspended" {
 		t.Errorf("revoke while suspended: %v", err)
 	}
+}
+
+// Wallets that all ask at once, each with its proof ready: b.N credentials until the last one is sealed.
+func BenchmarkWalletsAtOnce(b *testing.B) {
+	o := newOffice(b, 1<<20)
+	all := o.prepare(b.N)
+	b.ResetTimer()
+	for k, err := range o.answerAll(all) {
+		if err != nil {
+			b.Errorf("wallet %d: %v", k, err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "credentials/s")
 }
