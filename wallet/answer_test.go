@@ -116,6 +116,21 @@ func TestAnswerUnlinkable(t *testing.T) {
 	}
 }
 
+// TestTwoOfAKind: two queries of one kind are answered with two credentials, and one query takes one that can.
+func TestTwoOfAKind(t *testing.T) {
+	w := newWorld(t)
+	person := w.wallet()
+	small := credential.Claims{"parcel": "AB 11", "commune": "Igny", "area": "90"}
+	for _, claims := range []credential.Claims{small, smallPlot, smallPlot} {
+		ledgertest.Must(person.Receive(t.Context(), w.offer(&landTitle, claims), ""))(t)
+	}
+	r := ledgertest.Must(person.Read(t.Context(), w.request("two-parcels")))(t)
+	answer := ledgertest.Must(person.Answer(t.Context(), r.Consent(nil)))(t)
+	if used := answer.Event.Credentials; len(used) != 2 || used[0] == used[1] || slices.Contains(used, "1") {
+		t.Errorf("answered with %v", used)
+	}
+}
+
 // TestCannotAnswer has every reason why an honest wallet refuses by itself. Nothing is sent; and what a person then
 // sends is, to the byte, what one sends who does not want to.
 func TestCannotAnswer(t *testing.T) {
