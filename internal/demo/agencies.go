@@ -156,13 +156,7 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 		}
 		n.Agencies[a.did] = &Agency{service, a.name, url}
 		n.serve(serving, listeners[a.place], service.Handler())
-		n.running.Add(1)
-		go func() {
-			defer n.running.Done()
-			if err := service.Run(serving); err != nil && serving.Err() == nil {
-				n.failed <- fmt.Errorf("agency %s: %w", a.did, err)
-			}
-		}()
+		n.run(serving, a.did, service.Run)
 	}
 	return nil
 }
@@ -243,6 +237,7 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 			return err
 		}
 		n.serve(serving, listeners[v.place], service.Handler())
+		n.run(serving, v.did, service.Run) // purges old sessions
 	}
 	return nil
 }

@@ -94,6 +94,8 @@ func genesis(dir string, k chainKeys, dev *setup.Development, now time.Time) (*e
 	draft := entry.Genesis{
 		Network: "bulla-dev", Dev: true, Origin: origin, LogKey: k.logVerifier, OperatorKey: k.operator.Public(),
 		GovernanceKeys: []jose.PublicKey{k.governance.Public()}, GovernanceThreshold: 1, Time: credential.UnixTimeOf(now),
+		// A wallet wants a root of at most half the policies' freshness, also while nobody issues.
+		SealMaximumSeconds: freshness / 3,
 	}
 	for _, name := range []string{circuits.Presentation, circuits.Enrolment} {
 		key, err := dev.VerifyingKey(name)

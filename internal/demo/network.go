@@ -75,7 +75,7 @@ const (
 func Start(ctx context.Context, cfg Config) (*Network, error) {
 	n := &Network{
 		Agencies: make(map[string]*Agency), Verifiers: make(map[string]*Verifier),
-		logger: cfg.Logger, failed: make(chan error, places),
+		logger: cfg.Logger, failed: make(chan error, 2*places),
 	}
 	if n.logger == nil {
 		n.logger = slog.New(slog.DiscardHandler)
@@ -152,6 +152,17 @@ func (n *Network) serve(ctx context.Context, l net.Listener, handler http.Handle
 		defer n.running.Done()
 		if err := webapi.Serve(ctx, l, handler); err != nil {
 			n.failed <- err
+		}
+	}()
+}
+
+// run runs a role's background work until the network is closed.
+func (n *Network) run(ctx context.Context, did string, work func(context.Context) error) {
+	n.running.Add(1)
+	go func() {
+		defer n.running.Done()
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			n.failed <- fmt.Errorf("%s: %w", did, err)
 		}
 	}()
 }
