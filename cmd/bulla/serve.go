@@ -82,24 +82,31 @@ func serve(ctx context.Context, cmd *cobra.Command, network *demo.Network, data 
 // devPassphrase is the passphrase of a dev folder's key store: from the environment, or made once and kept in the
 // folder.
 func devPassphrase(data string) (string, error) {
-	if passphrase := os.Getenv(passphraseVariable); passphrase != "" {
-		return passphrase, nil
+	passphrase, err := knownPassphrase(data)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return passphrase, err
 	}
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return "", err
 	}
-	path := filepath.Join(data, "dev-passphrase")
-	text, err := os.ReadFile(path)
-	if err == nil {
-		return strings.TrimSpace(string(text)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
 	var secret [24]byte
 	rand.Read(secret[:])
-	passphrase := base64.RawURLEncoding.EncodeToString(secret[:])
-	return passphrase, keystore.WriteFile(path, []byte(passphrase+"\n"))
+	passphrase = base64.RawURLEncoding.EncodeToString(secret[:])
+	return passphrase, keystore.WriteFile(filepath.Join(data, passphraseFile), []byte(passphrase+"\n"))
+}
+
+const passphraseFile = "dev-passphrase"
+
+// knownPassphrase is the passphrase of a dev folder's key store that is there already.
+func knownPassphrase(data string) (string, error) {
+	if passphrase := os.Getenv(passphraseVariable); passphrase != "" {
+		return passphrase, nil
+	}
+	text, err := os.ReadFile(filepath.Join(data, passphraseFile))
+	if err != nil {
+		return "", fmt.Errorf("passphrase of the key store, which %s may give: %w", passphraseVariable, err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // keyProgress shows how far the development keys are.
