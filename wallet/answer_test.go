@@ -221,6 +221,28 @@ func TestSuspendedAndReinstated(t *testing.T) {
 	}
 }
 
+// TestRootAfterReinstatement: the oldest roots that the freshness allows are from the time of the suspension.
+func TestRootAfterReinstatement(t *testing.T) {
+	w := newWorld(t)
+	q := w.policies["residence"].Queries[0]
+	w.addPolicy("fresh", q)
+	p := *w.policies["fresh"]
+	p.FreshnessSeconds = 8
+	w.policies["fresh"] = &p
+	w.chain.Submit(bank, entry.PolicyRegistered{Policy: ledgertest.Must(p.Canonical())(t)}, w.verifier)
+	person := w.wallet()
+	summary := ledgertest.Must(person.Receive(t.Context(), w.offer(&residence, livesThere), ""))(t)
+	w.chain.Submit(civil, entry.CredentialsSuspended{Leaves: []uint64{summary.Leaf}}, w.issuer)
+	w.chain.Settle()
+	time.Sleep(8 * time.Second)
+	w.chain.Submit(civil, entry.CredentialsReinstated{Leaves: []uint64{summary.Leaf}}, w.issuer)
+	w.chain.Settle()
+	r := ledgertest.Must(person.Read(t.Context(), w.request("fresh")))(t)
+	if _, err := person.Answer(t.Context(), r.Consent(nil)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestChangedRegistration: what was read is answered only if it still stands on the chain.
 func TestChangedRegistration(t *testing.T) {
 	w := newWorld(t)

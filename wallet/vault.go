@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"filippo.io/age"
 
@@ -183,7 +185,7 @@ func (v *Vault) read() *document {
 func (v *Vault) update(change func(*document) error) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for range 10 {
+	for range 100 {
 		doc, err := v.doc.clone()
 		if err != nil {
 			return err
@@ -203,6 +205,7 @@ func (v *Vault) update(change func(*document) error) error {
 		case !errors.Is(err, ErrConflict):
 			return fmt.Errorf("save vault: %w", err)
 		}
+		time.Sleep(rand.N(10 * time.Millisecond)) // so that of many writers each gets its turn
 		if err := v.reload(); err != nil {
 			return fmt.Errorf("save vault: %w", err)
 		}
