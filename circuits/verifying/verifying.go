@@ -30,21 +30,35 @@ var (
 // caller computes them from its own request; a proof says nothing about inputs that somebody sent along. Elements are
 // canonical by their type, so that no input has two spellings. Some 2 ms; safe for concurrent use.
 func Verify(vk *keys.VerifyingKey, public []credential.Element, proof []byte) error {
-	if vk == nil {
-		return errors.New("check proof: there is no verifying key")
-	}
-	if len(public) != vk.PublicInputs() {
-		return fmt.Errorf("check proof: %d public inputs, %s has %d", len(public), vk.Name(), vk.PublicInputs())
+	inputs, err := vectorOf(vk, public)
+	if err != nil {
+		return fmt.Errorf("check proof: %w", err)
 	}
 	parsed, err := parse(proof)
 	if err != nil {
 		return err
 	}
+	return verify(vk, inputs, parsed)
+}
+
+// vectorOf is a copy of the public inputs as gnark takes them. It refuses a number of them that is not the key's.
+func vectorOf(vk *keys.VerifyingKey, public []credential.Element) (fr.Vector, error) {
+	if vk == nil {
+		return nil, errors.New("there is no verifying key")
+	}
+	if len(public) != vk.PublicInputs() {
+		return nil, fmt.Errorf("%d public inputs, %s has %d", len(public), vk.Name(), vk.PublicInputs())
+	}
 	inputs := make(fr.Vector, len(public))
 	for i, e := range public {
 		inputs[i] = e.Fr()
 	}
-	err = groth16.Verify(parsed, vk.Groth16(), inputs)
+	return inputs, nil
+}
+
+// verify checks the pairing equation of one proof. The error is [ErrProofInvalid] if it does not hold.
+func verify(vk *keys.VerifyingKey, inputs fr.Vector, proof *groth16.Proof) error {
+	err := groth16.Verify(proof, vk.Groth16(), inputs)
 	switch {
 	case err == nil:
 		return nil
