@@ -55,7 +55,7 @@ Every command that prints for people prints JSON with --json.`,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().Bool("json", false, "print JSON")
-	root.AddCommand(serveCommand(), demoCommand(), issuerCommand(), walletCommand(), verifierCommand(), ledgerCommand(), benchCommand())
+	root.AddCommand(serveCommand(), demoCommand(), issuerCommand(), walletCommand(), verifierCommand(), ledgerCommand(), setupCommand(), benchCommand())
 	return root
 }
 
