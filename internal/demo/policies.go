@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/bulla-id/bulla/credential"
@@ -80,18 +79,6 @@ func newSchemas() (s schemas, err error) {
 		}
 	}
 	return s, nil
-}
-
-func (s schemas) byID(id credential.Element) (*credential.Schema, error) {
-	switch id {
-	case s.residenceID:
-		return s.residence, nil
-	case s.landID:
-		return s.land, nil
-	case s.vaccinationID:
-		return s.vaccination, nil
-	}
-	return nil, fmt.Errorf("schema %s is not one of the demo's", id)
 }
 
 // queries of the three facts.

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"bulla": main})
+}
+
+// The scripts run the program in a folder of their own, without a network and without a terminal.
+func TestScripts(t *testing.T) {
+	samples, err := filepath.Abs("../../issuer/adapter/dcc/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("DCC", samples)
+			env.Setenv("LC_ALL", "C.UTF-8")
+			return nil
+		},
+	})
+}
