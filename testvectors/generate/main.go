@@ -17,8 +17,13 @@ import (
 func main() {
 	out := flag.String("out", "testvectors", "folder to write to")
 	anew := flag.Bool("proofs", false, "set up keys and prove anew (takes some seconds, never twice the same)")
+	contracts := flag.String("solidity", "", "only write the contracts that check proofs on an EVM, to this folder")
 	flag.Parse()
-	if err := run(*out, *anew); err != nil {
+	do := func() error { return run(*out, *anew) }
+	if *contracts != "" {
+		do = func() error { return solidity(*out, *contracts) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
@@ -49,4 +54,13 @@ func run(out string, anew bool) error {
 		}
 	}
 	return proofs.Derive(folder, file)
+}
+
+// solidity writes contracts for the keys among the vectors.
+func solidity(vectors, out string) error {
+	file, err := statements.Read(filepath.Join(vectors, "statements.json"))
+	if err != nil {
+		return err
+	}
+	return proofs.Solidity(filepath.Join(vectors, "proofs"), out, file)
 }

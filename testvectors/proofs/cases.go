@@ -30,7 +30,7 @@ type Case struct {
 	Name   string   `json:"name"`
 	Expect string   `json:"expect"`
 	Public []string `json:"public,omitempty"` // hex, 64 digits; left out: those of the first case
-	Proof  string   `json:"proof"`  // base64url, 128 bytes if it is good
+	Proof  string   `json:"proof"`            // base64url, 128 bytes if it is good
 }
 
 // The parts of a proof.
