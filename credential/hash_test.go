@@ -74,7 +74,9 @@ func TestC4AgainstPlainIntegers(t *testing.T) {
 
 // The values come from npm's @zkpassport/poseidon2 0.6.2: permute(input)[0] + input[0] mod p.
 func TestC4AgainstAnotherLibrary(t *testing.T) {
-	top := func(below int64) credential.Element { return fromInt(t, new(big.Int).Sub(fr.Modulus(), big.NewInt(below))) }
+	top := func(below int64) credential.Element {
+		return fromInt(t, new(big.Int).Sub(fr.Modulus(), big.NewInt(below)))
+	}
 	small := credential.ElementFromUint64
 	tests := []struct {
 		in   [4]credential.Element

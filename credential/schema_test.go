@@ -52,7 +52,9 @@ var mutations = []struct {
 	{"no title", true, func(s *credential.Schema) { s.Display = nil }},
 	{"claim's display", true, func(s *credential.Schema) { s.Claims[2].Display = &credential.Text{English: "Since"} }},
 	{"claim's unit", true, func(s *credential.Schema) { s.Claims[1].Unit = nil }},
-	{"value's label", true, func(s *credential.Schema) { s.Claims[3].Labels = map[string]credential.Text{"tenant": {English: "Tenant"}} }},
+	{"value's label", true, func(s *credential.Schema) {
+		s.Claims[3].Labels = map[string]credential.Text{"tenant": {English: "Tenant"}}
+	}},
 	{"type", false, func(s *credential.Schema) { s.Type = "urn:bulla:schema:title:2" }},
 	{"enrolment register", false, func(s *credential.Schema) { s.EnrolmentRegister = "people" }},
 	{"one per person", false, func(s *credential.Schema) { s.OnePerPerson = true }},

@@ -57,7 +57,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // config is for a log of the chain, in memory. Its clock begins at the chain's genesis and goes as the bubble's does.
 func (c *chain) config() ledger.Config {
-	ahead := genesisTime.Time().Sub(time.Now())
+	ahead := time.Until(genesisTime.Time())
 	return ledger.Config{
 		Store: store.NewMemory(), Register: &memoryRegister{}, LogSigner: c.logSigner, Operator: c.keys[entry.Operator], Logger: quiet,
 		Now: func() time.Time { return time.Now().Add(ahead) },

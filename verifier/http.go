@@ -125,11 +125,19 @@ func (v *Verifier) postResponse(c *gin.Context) {
 	if err == nil {
 		err = v.Respond(c.Request.Context(), c.Param("id"), response)
 	}
-	if err != nil {
+	if err != nil && !declined(err) {
 		v.refuseWallet(c, err, http.StatusBadRequest)
 		return
 	}
 	c.JSON(http.StatusOK, openid.DirectPostAnswer{})
+}
+
+// declined tells an error that the wallet sent and we took note of.
+//
+// SPEC: OpenID4VP 1.0 section 8.2: an error response that was processed is answered as a response is, with 200.
+func declined(err error) bool {
+	var refusal *check.Refusal
+	return errors.As(err, &refusal) && (refusal.Code == check.RefusedByHolder || refusal.Code == check.WalletError)
 }
 
 // errTooLarge is returned for bodies beyond the limit.

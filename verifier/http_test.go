@@ -244,3 +244,31 @@ func TestHealth(t *testing.T) {
 		t.Errorf("readyz without a policy: %d %s", r.Code, r.Body)
 	}
 }
+
+// SPEC: OpenID4VP 1.0 section 8.2: an error response that was processed is answered with 200, as a response is.
+func TestDeclinedIsAnsweredWithOK(t *testing.T) {
+	w := newWorld(t)
+	w.seal()
+	app := w.token("app", verifier.ScopeWrite, verifier.ScopeRead)
+	started := decode[verifier.Started](t, w.call("POST", "/v1/sessions", app, "application/json", `{"policy":"residence"}`), http.StatusCreated)
+	fetched := w.call("GET", strings.TrimPrefix(started.RequestURI, "https://verify.example/bulla"), "", "", "")
+	_, payload, err := jose.PeekCompact(fetched.Body.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := openid.ParseRequestObject(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerPath := strings.TrimPrefix(request.ResponseURI, "https://verify.example/bulla")
+	if r := w.call("POST", answerPath, "", formType, url.Values{"error": {"access_denied"}, "state": {"another"}}.Encode()); r.Code != 400 {
+		t.Errorf("another session's state: %d %s", r.Code, r.Body)
+	}
+	if r := w.call("POST", answerPath, "", formType, url.Values{"error": {"access_denied"}, "state": {request.State}}.Encode()); r.Code != 200 || r.Body.String() != "{}" {
+		t.Errorf("declined: %d %s", r.Code, r.Body)
+	}
+	status := decode[verifier.Status](t, w.call("GET", "/v1/sessions/"+started.ID, app, "", ""), 200)
+	if !status.Final || status.Reason == nil || status.Reason.Code != check.RefusedByHolder {
+		t.Errorf("status %+v", status)
+	}
+}
