@@ -32,7 +32,7 @@ func TestEnrolmentFigures(t *testing.T) {
 		t.Skip("sets up keys")
 	}
 	got := figures(t, Config{Runs: 1, Only: "enrolment_", Cold: ProveCold})
-	for _, name := range []string{"constraints", "compile", "setup", "solve", "prove_cold", "prove_warm", "verify", "proof_size", "proving_key_size", "verifying_key_size"} {
+	for _, name := range []string{"constraints", "compile", "setup", "solve", "prove_cold", "prove_warm", "verify", "verify_batch_64", "proof_size", "proving_key_size", "verifying_key_size"} {
 		if _, ok := got["enrolment_"+name]; !ok {
 			t.Errorf("there is no figure enrolment_%s", name)
 		}

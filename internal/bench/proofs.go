@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/consensys/gnark-crypto/ecc"
@@ -75,6 +76,15 @@ func (p *proofs) subject(ctx context.Context, circuit string) (*subject, error) 
 	return s, err
 }
 
+// verifyBatch verifies n proofs at once. That they are the same one makes no difference to the time.
+func (s *subject) verifyBatch(circuit string, n int) error {
+	vk, err := s.keys.VerifyingKey(circuit)
+	if err != nil {
+		return err
+	}
+	return verifying.VerifyBatch(vk, slices.Repeat([]verifying.Item{{Public: s.public, Proof: s.proof}}, n))
+}
+
 // measures are the figures of one circuit.
 func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 	var s *subject
@@ -118,6 +128,7 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 			return err
 		}),
 		timed(name+"_verify", quick*cfg.Runs, true, ready, func(context.Context) error { return verify() }),
+		timed(name+"_verify_batch_64", 4*cfg.Runs, true, ready, func(context.Context) error { return s.verifyBatch(circuit, 64) }),
 		fact(name+"_proof_size", "bytes", func() (int, error) { err := ready(); return len(s.proof), err }),
 		fact(name+"_proving_key_size", "bytes", func() (int, error) {
 			if err := ready(); err != nil {
