@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -34,10 +36,20 @@ func run(ctx context.Context, args []string, c console) int {
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(c.err, "bulla:", err)
+		fmt.Fprintln(c.err, "bulla:", printable(err.Error()))
 		return 1
 	}
 	return 0
+}
+
+// printable takes out of a text, which may quote what a server said, all that would steer a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 func rootCommand() *cobra.Command {

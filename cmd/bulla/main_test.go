@@ -10,7 +10,7 @@ import (
 	"github.com/bulla-id/bulla/wallet"
 )
 
-// Every command says what it does, and shows how.
+// Every command says what it does, and shows how: itself, or the group that it belongs to.
 func TestEveryCommandIsExplained(t *testing.T) {
 	count := 0
 	var visit func(*cobra.Command)
@@ -22,7 +22,8 @@ func TestEveryCommandIsExplained(t *testing.T) {
 			return
 		}
 		count++
-		if cmd.Short == "" || cmd.Long == "" || !strings.Contains(cmd.Example, cmd.CommandPath()) {
+		long, example := cmd.Long+cmd.Parent().Long, cmd.Example+"\n"+cmd.Parent().Example
+		if cmd.Short == "" || long == "" || !strings.Contains(example, cmd.CommandPath()) {
 			t.Errorf("%s lacks a short or long text, or an example of itself", cmd.CommandPath())
 		}
 	}
@@ -95,5 +96,11 @@ func TestDefaultLanguage(t *testing.T) {
 		if got := defaultLanguage(); got != c.want {
 			t.Errorf("%q, %q: %s", c.all, c.lang, got)
 		}
+	}
+}
+
+func TestErrorsDoNotSteerTheTerminal(t *testing.T) {
+	if got := printable("refused: \x1b[2Jall is well\r\u202e\nnext"); got != "refused: �[2Jall is well��\nnext" {
+		t.Errorf("%q", got)
 	}
 }

@@ -122,8 +122,11 @@ not want to or cannot.`,
 				return err
 			}
 			p := &presented{explained: *x, Sent: "nothing"}
-			if !asJSON(cmd) {
+			switch {
+			case !asJSON(cmd):
 				x.print(cmd.OutOrStdout())
+			case !yes && !refuse: // nobody agrees to what was not shown
+				x.print(cmd.ErrOrStderr())
 			}
 			err = o.decide(p, yes, refuse)
 			return errors.Join(err, o.print(p, func(out io.Writer) { o.printOutcome(out, p) }))
