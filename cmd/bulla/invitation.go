@@ -12,6 +12,10 @@ import (
 
 // printInvitation says what runs where, and what to paste next.
 func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitation, data string) error {
+	loaded, err := demo.Load()
+	if err != nil {
+		return err
+	}
 	out := cmd.OutOrStdout()
 	profile := filepath.Join(data, demo.ProfileFile)
 	if asJSON(cmd) {
@@ -22,7 +26,7 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 		for did, v := range network.Verifiers {
 			places[did] = v.URL
 		}
-		return json.NewEncoder(out).Encode(map[string]any{"chain": profile, "places": places, "offers": in})
+		return json.NewEncoder(out).Encode(map[string]any{"chain": profile, "places": places, "loaded": loaded, "offers": in})
 	}
 	fmt.Fprintf(out, `Bulla runs on loopback, on a dev chain: whoever made its keys could forge proofs.
 
@@ -36,6 +40,8 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 	for _, did := range []string{demo.CityDID, demo.ClinicDID} {
 		fmt.Fprintf(out, "  verifier  %s  %s\n", network.Verifiers[did].URL, did)
 	}
+	fmt.Fprintf(out, "\nLoaded: %d districts of China, %d parcels of Épinay-sur-Orge with invented holders, %d health certificates of test persons.\n",
+		loaded.Districts, loaded.Parcels, loaded.Certificates)
 	folder := fmt.Sprintf("--data %s", data)
 	fmt.Fprintf(out, `
 Try this in another terminal. Make a wallet (it asks for a passphrase):
@@ -57,7 +63,7 @@ Look behind it:
 
   bin/bulla wallet list %[1]s
   bin/bulla ledger verify --chain %[5]s
-  bin/bulla issuer offer %[1]s --parcel 91216000AB0026 --person somebody
+  bin/bulla issuer offer %[1]s --parcel 91216000AB0026
 
 Ctrl-C stops; the next start finds everything where it was.
 `, folder, in.Residency, in.Land, in.Vaccination, profile)

@@ -40,6 +40,7 @@ dgc-testdata, checked with its own signer and clock as check-dcc does), or any a
 
 Whoever has the link is the person: hand it on safely, or ask for a transaction code too.`,
 		Example: `  bulla issuer offer --district 110108 --since 2019-03-01 --person somebody
+  bulla issuer offer --parcel 91216000AB0026                    (to its holder in the registry)
   bulla issuer offer --parcel 91216000AB0026 --person somebody
   bulla issuer offer --dcc issuer/adapter/dcc/testdata/LT/1.json --person somebody
   bulla issuer offer --application application.json --agency civil --tx-code`,
@@ -107,8 +108,8 @@ func (f *offerFlags) readKind(cmd *cobra.Command) (a issuer.Application, err err
 	case f.district != "":
 		return demo.Residence(f.person, f.district, f.since)
 	case f.parcel != "":
-		parcel, err := demo.Parcel(f.parcel)
-		return demo.Title(f.person, parcel), err
+		holding, err := demo.Parcel(f.parcel)
+		return demo.Title(holding.Holder, holding.Parcel), err // --person replaces the holder
 	case f.dcc != "":
 		data, err := readBounded(cmd, f.dcc, maxDCCFile)
 		if err != nil {

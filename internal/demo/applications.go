@@ -28,18 +28,38 @@ func Title(person string, p cadastre.Parcel) issuer.Application {
 	return issuer.Application{Person: person, Schema: cadastre.TitleType, Claims: cadastre.Claims(p), Subject: p.Subject()}
 }
 
-// Parcel finds a parcel of the demo's commune by its id.
-func Parcel(id string) (cadastre.Parcel, error) {
-	all, err := cadastre.Epinay()
+// Holding is a parcel with whom the demo's land registry has as its holder. The export names nobody, so holders are
+// invented: holder-0001 has the first two parcels, and so on.
+type Holding struct {
+	cadastre.Parcel
+	Holder string
+}
+
+// Holdings are all parcels of the demo's commune with their holders, in the order of the export.
+func Holdings() ([]Holding, error) {
+	parcels, err := cadastre.Epinay()
 	if err != nil {
-		return cadastre.Parcel{}, err
+		return nil, err
 	}
-	for _, p := range all {
-		if p.ID == id {
-			return p, nil
+	holdings := make([]Holding, len(parcels))
+	for i, p := range parcels {
+		holdings[i] = Holding{p, fmt.Sprintf("holder-%04d", i/2+1)}
+	}
+	return holdings, nil
+}
+
+// Parcel finds a parcel of the demo's commune by its id.
+func Parcel(id string) (Holding, error) {
+	all, err := Holdings()
+	if err != nil {
+		return Holding{}, err
+	}
+	for _, h := range all {
+		if h.ID == id {
+			return h, nil
 		}
 	}
-	return cadastre.Parcel{}, fmt.Errorf("there is no parcel %s in the commune %s: want an id such as %s", id, commune, all[0].ID)
+	return Holding{}, fmt.Errorf("there is no parcel %s in the commune %s: want an id such as %s", id, commune, all[0].ID)
 }
 
 // Vaccination is an application from a health certificate that was checked.
@@ -74,4 +94,25 @@ func largeParcels() ([]cadastre.Parcel, error) {
 		}
 	}
 	return large, nil
+}
+
+// Loaded counts the real records that the demo's agencies work with.
+type Loaded struct {
+	Districts    int `json:"districts"`    // that the civil affairs office knows
+	Parcels      int `json:"parcels"`      // that the land registry has, each with an invented holder
+	Certificates int `json:"certificates"` // that the health agency has at hand, of states' test persons
+}
+
+// Load reads all of it; it is embedded in the program.
+func Load() (l Loaded, err error) {
+	china, err := divisions.China()
+	if err != nil {
+		return l, err
+	}
+	holdings, err := Holdings()
+	if err != nil {
+		return l, err
+	}
+	samples, err := dcc.Samples()
+	return Loaded{len(china.Districts()), len(holdings), len(samples)}, err
 }
