@@ -14,6 +14,7 @@ import (
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/records"
+	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -133,6 +134,90 @@ func TestWalletsShareEntries(t *testing.T) {
 	}
 	if err != nil || len(leaves) != 12 {
 		t.Errorf("%d leaves, %v", len(leaves), err)
+	}
+}
+
+// busy occupies the sender with a credential of somebody, until release is called: what is asked meanwhile gathers.
+func (a *agency) busy() (release func()) {
+	a.t.Helper()
+	hold, held := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	a.ledger.set(func(l *fakeLedger) {
+		l.before = func(*entry.Entry) error {
+			once.Do(func() { close(held) })
+			<-hold
+			return nil
+		}
+	})
+	first, done := a.prepare(1), make(chan []error, 1)
+	go func() { done <- a.answerAll(first) }()
+	<-held
+	return func() {
+		close(hold)
+		if err := errors.Join(<-done...); err != nil {
+			a.t.Error(err)
+		}
+	}
+}
+
+// One offer gives one credential, also to a wallet that asks twice at once, with two commitments.
+func TestOneOfferAskedTwiceAtOnce(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	var twice []prepared
+	for range 2 {
+		p.renew()
+		twice = append(twice, prepared{p, token, p.prove(t, a.statement(titleType, a.Nonce().Nonce))})
+	}
+	release, done := a.busy(), make(chan []error, 1)
+	go func() { done <- a.answerAll(twice) }()
+	time.Sleep(100 * time.Millisecond) // both are queued
+	release()
+	errs := <-done
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Errorf("want one credential: %v", errs)
+	}
+	if found, _, err := a.Credentials(issuer.List{Person: p.name}); err != nil || len(found) != 1 {
+		t.Errorf("%d credentials, %v", len(found), err)
+	}
+}
+
+// A wallet that went away before its request was looked at gets nothing, and can ask with the same nonce.
+func TestAbandonedRequest(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	proof := p.prove(t, a.statement(titleType, a.Nonce().Nonce))
+	release := a.busy()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := a.Issue(ctx, token, titleType, proof)
+	wantRefusal(t, err, issuer.ErrUnavailable)
+	release()
+	if found, _, err := a.Credentials(issuer.List{Person: p.name}); err != nil || len(found) != 0 {
+		t.Errorf("%d credentials, %v", len(found), err)
+	}
+	must(a.Issue(t.Context(), token, titleType, proof))(t)
+}
+
+// A refusal without a code is not the ledger's but some proxy's: the entry may be on the chain, so it is sent again.
+func TestAnswersOfOthers(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	answers := []error{
+		&client.Problem{Status: 404}, &client.Problem{Status: 429, Code: "busy"}, &client.Problem{Status: 503, Code: "quota"}, errNetwork,
+	}
+	a.ledger.set(func(l *fakeLedger) {
+		l.before = func(*entry.Entry) error {
+			if len(answers) == 0 {
+				return nil
+			}
+			err := answers[0]
+			answers = answers[1:]
+			return err
+		}
+	})
+	a.mustIssue(p, a.title(p, "1"))
+	if a.ledger.submits != 5 {
+		t.Errorf("%d submissions, want 5", a.ledger.submits)
 	}
 }
 
@@ -365,6 +450,17 @@ func TestForeignEntry(t *testing.T) {
 	_, err := a.issue(p, a.title(p, "2"))
 	wantRefusal(t, err, issuer.ErrLedger)
 	eventually(t, "the issuer stops", func() bool { return !a.Ready() })
+	if err := a.stop(); !errors.Is(err, issuer.ErrForeignEntry) {
+		t.Errorf("stopped with %v", err)
+	}
+}
+
+// The ledger seals another entry than the one that it accepted.
+func TestSealOfAnother(t *testing.T) {
+	a, p := newAgency(t, func(c *issuer.Config) { c.SealWait = 300 * time.Millisecond }), newPerson("Li Wei")
+	a.ledger.set(func(l *fakeLedger) { l.sealsOther = true })
+	_, err := a.issue(p, a.title(p, "1"))
+	wantRefusal(t, err, issuer.ErrUnavailable)
 	if err := a.stop(); !errors.Is(err, issuer.ErrForeignEntry) {
 		t.Errorf("stopped with %v", err)
 	}
