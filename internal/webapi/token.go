@@ -78,8 +78,8 @@ const tokenKey = "access token"
 // Require lets a request through only with a bearer token that has the scope.
 func (a *Authority) Require(scope string) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		bearer, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
-		if !ok {
+		scheme, bearer, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") { // SPEC: RFC 9110 section 11.1: schemes are case-insensitive
 			c.Header("WWW-Authenticate", `Bearer`)
 			Refuse(c, NewProblem(http.StatusUnauthorized, "token-missing", "send an access token as Authorization: Bearer"))
 			return

@@ -86,6 +86,25 @@ func TestRequire(t *testing.T) {
 	}
 }
 
+func TestSchemeIsCaseInsensitive(t *testing.T) {
+	now := time.Now()
+	a := authority(t, &now)
+	s := server(t, a, io.Discard)
+	token, _ := a.Issue("clerk", []string{"echo"}, time.Minute)
+	for header, want := range map[string]int{"bearer " + token: 200, "BEARER " + token: 200, "Basic " + token: 401, token: 401, "Bearer": 401} {
+		request, _ := http.NewRequest(http.MethodPost, s.URL+"/echo", strings.NewReader("x"))
+		request.Header.Set("Authorization", header)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%.10q: %d, want %d", header, response.StatusCode, want)
+		}
+	}
+}
+
 func TestBodyIsBounded(t *testing.T) {
 	now := time.Now()
 	a := authority(t, &now)
