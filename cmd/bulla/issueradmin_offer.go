@@ -70,7 +70,7 @@ Whoever has the link is the person: hand it on safely, or ask for a transaction 
 	flags.StringVar(&f.parcel, "parcel", "", "offer the title to this parcel, as in 91216000AB0026")
 	flags.StringVar(&f.dcc, "dcc", "", "offer a vaccination from this certificate file")
 	flags.StringVar(&f.application, "application", "", "offer what this JSON file says; - is standard input")
-	flags.StringVar(&f.person, "person", "", "names the person in the enrolment register, the same at every agency")
+	flags.StringVar(&f.person, "person", "", "names the person in the enrolment register, the same at every agency (default for a parcel: its holder)")
 	flags.StringVar(&f.validUntil, "valid-until", "", "last day of validity (default: a year from today)")
 	flags.BoolVar(&f.txCode, "tx-code", false, "ask the wallet for a code too, which you give to the person another way")
 	cmd.MarkFlagsRequiredTogether("district", "since")
