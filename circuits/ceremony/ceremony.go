@@ -73,14 +73,14 @@ func initialise(dir, title string, names []string, from source, progress Progres
 		plan.Circuits = append(plan.Circuits, planned(system))
 		plan.Powers = max(plan.Powers, domain(system.Circuit))
 	}
+	if err := plan.validate(); err != nil {
+		return nil, err
+	}
 	start, err := encodeState(header{phase: 1, plan: plan.digest()}, newPowers(plan.Powers))
 	if err != nil {
 		return nil, err
 	}
 	c.transcript = Transcript{Plan: plan, Phases: []Phase{newPhase(start)}, Keys: []Key{}}
-	if err := c.transcript.Validate(); err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

@@ -169,13 +169,12 @@ func setupFinishCommand() *cobra.Command {
 
 // verifiedCeremony is what verify prints with --json. Fault is null if everything fits.
 type verifiedCeremony struct {
-	Verified   bool              `json:"verified"`
-	Finished   bool              `json:"finished"`
-	Digest     credential.Digest `json:"transcript"`
-	KeyFiles   int               `json:"key_files_compared"`
-	Keys       []ceremony.Key    `json:"keys"`
-	Fault      *ceremonyFault    `json:"fault"`
-	Transcript any               `json:"content,omitempty"`
+	Verified bool              `json:"verified"`
+	Finished bool              `json:"finished"`
+	Digest   credential.Digest `json:"transcript"`
+	KeyFiles int               `json:"key_files_compared"`
+	Keys     []ceremony.Key    `json:"keys"`
+	Fault    *ceremonyFault    `json:"fault"`
 }
 
 // ceremonyFault is the first thing that is wrong.
@@ -204,7 +203,7 @@ the ones announced, you look up yourself.`,
 			if asJSON(cmd) {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(verifiedCeremony{
 					Verified: true, Finished: report.Finished, Digest: report.Transcript, KeyFiles: report.KeyFiles,
-					Keys: c.Transcript().Keys, Transcript: c.Transcript(),
+					Keys: c.Transcript().Keys,
 				})
 			}
 			return printCeremony(cmd, c, report.Transcript, "Everything fits.")
