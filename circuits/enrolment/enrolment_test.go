@@ -14,6 +14,7 @@ import (
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/circuitstest"
+	"github.com/bulla-id/bulla/circuits/circuitstest/mutation"
 	"github.com/bulla-id/bulla/circuits/compiling"
 	"github.com/bulla-id/bulla/circuits/enrolment"
 	"github.com/bulla-id/bulla/credential"
@@ -59,6 +60,46 @@ func TestBreakEachConstraint(t *testing.T) {
 			t.Errorf("%s: circuit: %v", c.name, err)
 		}
 	}
+}
+
+// Each assertion is violated alone by a case. The zero test of the register's scope has one inside, that scope·(its being
+// zero) is 0, which the others imply: E2 says that its being zero is 0.
+func TestEveryAssertionIsNeeded(t *testing.T) {
+	families := func(c *enrolment.Circuit) []mutation.Family {
+		return []mutation.Family{{Name: "E", Define: func(api frontend.API) {
+			if err := c.Define(api); err != nil {
+				t.Error(err)
+			}
+		}}}
+	}
+	public, private := circuitstest.RandomEnrolment(circuitstest.NewRand(1))
+	s := mutation.NewScore(t, families(enrolment.Assign(public, private)))
+	one := credential.ElementFromUint64(1)
+	for name, change := range map[string]func(*enrolment.Public){
+		"other commitment": func(p *enrolment.Public) { p.HolderCommitment = one },
+		"other pseudonym":  func(p *enrolment.Public) { p.Pseudonym = one },
+		"no register": func(p *enrolment.Public) {
+			p.RegisterScope = credential.Element{}
+			p.Pseudonym = credential.C4(credential.TagPseudonym, private.Master.Element, credential.Element{}, credential.Element{})
+		},
+	} {
+		changed := public
+		change(&changed)
+		assignment := enrolment.Assign(changed, private)
+		failed := mutation.Evaluate(families(assignment), nil).Failed
+		if len(failed) != 1 {
+			t.Errorf("%s violates %v, want one assertion", name, failed)
+			continue
+		}
+		s.Catch(failed[0], mutation.Case{Name: name, Assignment: assignment})
+		s.LieIn("lie: "+name, assignment, families(assignment), func(mutation.Hint) bool { return true })
+	}
+	s.Report(t, func(a mutation.Assertion) bool { return a.Kind == mutation.Zero })
+	published, err := circuits.Named(circuits.Enrolment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CheckMutants(t, func() frontend.Circuit { return new(enrolment.Circuit) }, published.Constraints, 1)
 }
 
 func TestTwinAndCircuitAgree(t *testing.T) {

@@ -6,13 +6,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/circuitstest"
-	"github.com/bulla-id/bulla/circuits/compiling"
 	"github.com/bulla-id/bulla/circuits/gadget"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/credential"
@@ -310,52 +307,4 @@ func forge(levels []gadget.Level, level, forgery int, honest tree.Path, member c
 	forged.Div(&forged, &second)
 	levels[level].Position = [2]frontend.Variable{0, 0}
 	levels[level].Position[forgery-1] = forged
-}
-
-// Each case violates exactly one assertion, each assertion is violated alone by some case, and both twin and compiled
-// circuit refuse them all.
-func TestEveryAssertionIsNeeded(t *testing.T) {
-	system, err := compiling.CompileSource(circuits.Presentation)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, failed := record(mustAssign(newScene().present()))
-	if len(failed) != 0 {
-		t.Fatalf("the scene itself fails %v", failed)
-	}
-	needed := make(map[assertion]bool)
-	for n, c := range breakCases() {
-		if testing.Short() && n%20 != 0 {
-			continue
-		}
-		assignment := c.assignment(t)
-		_, failed := record(assignment)
-		if len(failed) != 1 || failed[0].Family != c.family {
-			t.Errorf("%s violates %v, want one assertion of %s", c.name, failed, c.family)
-			continue
-		}
-		needed[failed[0]] = true
-		w, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := system.R1CS.Solve(w); err == nil {
-			t.Errorf("%s satisfies the compiled circuit", c.name)
-		}
-		if c.native != nil {
-			public, private := c.native(newScene())
-			if got := constraintOf(t, presentation.Holds(public, private)); got != c.family {
-				t.Errorf("%s: the twin says %q, want %s", c.name, got, c.family)
-			}
-		}
-	}
-	if testing.Short() {
-		return
-	}
-	for _, a := range all {
-		if !needed[a] {
-			t.Errorf("assertion %v is violated alone by no case: untested or useless", a)
-		}
-	}
-	t.Logf("%d assertions", len(all))
 }

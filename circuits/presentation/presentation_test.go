@@ -2,6 +2,7 @@ package presentation_test
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc"
@@ -37,9 +38,15 @@ func constraintOf(t *testing.T, err error) string {
 	return violation.Constraint
 }
 
+// soak says that there are hours: BULLA_SOAK=1.
+var soak = os.Getenv("BULLA_SOAK") != ""
+
 // rounds is how many random statements a test tries.
 func rounds(full int) int {
-	if testing.Short() {
+	switch {
+	case soak:
+		return 10_000
+	case testing.Short():
 		return max(1, full/10)
 	}
 	return full
