@@ -327,3 +327,32 @@ func TestDrop(t *testing.T) {
 	contribute(t, dir, "Chi")
 	next(t, dir)
 }
+
+// gnark reads points that are not compressed, and a contribution without a challenge: together they have the right length,
+// and where the length of the challenge belongs may stand a byte of a coordinate that looks like it.
+func TestSecondSpelling(t *testing.T) {
+	const n = 8
+	dir := filepath.Join(t.TempDir(), "ceremony")
+	beginSmall(t, dir)
+	contribute(t, dir, "Liar")
+	c := again(t, dir)
+	data, err := os.ReadFile(c.statePath(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, g1, _ := bn254.Generators()
+	p := g1
+	raw := p.RawBytes()
+	for raw[g1Size] != challengeSize {
+		p.Add(&p, &g1)
+		raw = p.RawBytes()
+	}
+	h, _ := c.expected(1, 1)
+	forged := append(bytes.Clone(data[:h.size()+challenge(n)-g1Size]), append(raw[:], 0)...)
+	if len(forged) != len(data) {
+		t.Fatalf("%d bytes, want %d", len(forged), len(data))
+	}
+	if _, err := c.decodeState(h, forged); err == nil || !strings.Contains(err.Error(), "not in the form") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +51,19 @@ func ceremonyProgress(cmd *cobra.Command) ceremony.Progress {
 	return func(stage string) { fmt.Fprintln(cmd.ErrOrStderr(), stage) }
 }
 
+// untilInterrupted runs a step and does not wait for its end when it is interrupted: the arithmetic of one step takes
+// minutes and looks at no context, and every file is written whole or not at all, so the process may just end.
+func untilInterrupted(ctx context.Context, step func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- step() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // printSetup prints a result for people or as JSON.
 func printSetup(cmd *cobra.Command, result any, format string, args ...any) error {
 	if asJSON(cmd) {
@@ -95,7 +109,8 @@ digest: the published transcript must show it beside your name.`,
 			if err != nil {
 				return err
 			}
-			line, err := c.Contribute(cmd.Context(), name)
+			var line ceremony.Contribution
+			err = untilInterrupted(cmd.Context(), func() (err error) { line, err = c.Contribute(cmd.Context(), name); return err })
 			if err != nil {
 				return err
 			}
@@ -132,7 +147,7 @@ func setupNextCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.Next(cmd.Context(), beacon); err != nil {
+			if err := untilInterrupted(cmd.Context(), func() error { return c.Next(cmd.Context(), beacon) }); err != nil {
 				return err
 			}
 			start := c.Transcript().Phases[1].Start
@@ -156,7 +171,8 @@ func setupFinishCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			digest, err := c.Finish(cmd.Context(), beacon)
+			var digest credential.Digest
+			err = untilInterrupted(cmd.Context(), func() (err error) { digest, err = c.Finish(cmd.Context(), beacon); return err })
 			if err != nil {
 				return err
 			}
@@ -216,7 +232,8 @@ func verifyCeremony(cmd *cobra.Command, path string) (*ceremony.Ceremony, ceremo
 	if err != nil {
 		return nil, ceremony.Report{}, err
 	}
-	report, err := c.Verify(cmd.Context())
+	var report ceremony.Report
+	err = untilInterrupted(cmd.Context(), func() (err error) { report, err = c.Verify(cmd.Context()); return err })
 	return c, report, err
 }
 
@@ -271,7 +288,8 @@ func setupDropCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fault, err := c.Drop(cmd.Context())
+			var fault *ceremony.Fault
+			err = untilInterrupted(cmd.Context(), func() (err error) { fault, err = c.Drop(cmd.Context()); return err })
 			if err != nil {
 				return err
 			}
