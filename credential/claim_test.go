@@ -16,7 +16,9 @@ import (
 
 func TestNumberOfClaim(t *testing.T) {
 	integer, date, datetime := credential.ClaimType{Type: credential.Integer}, credential.ClaimType{Type: credential.Date}, credential.ClaimType{Type: credential.DateTime}
-	scaled := func(scale int) credential.ClaimType { return credential.ClaimType{Type: credential.Integer, Scale: scale} }
+	scaled := func(scale int) credential.ClaimType {
+		return credential.ClaimType{Type: credential.Integer, Scale: scale}
+	}
 	const refused = math.MinInt64 // itself refused, so that it can stand for it
 	tests := []struct {
 		claim credential.ClaimType
