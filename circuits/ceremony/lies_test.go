@@ -202,6 +202,7 @@ func TestLiesAboutCircuits(t *testing.T) {
 		reason string
 	}{
 		"truncated":           {func(b []byte) []byte { return b[:len(b)-1] }, "bytes, want"},
+		"trailing byte":       {func(b []byte) []byte { return append(b, 0) }, "bytes, want"},
 		"commitments":         {put(h, []byte{0xff, 0xff}), "commitments"},
 		"private memory bomb": {put(h+privateAt(), huge), "private wires"},
 		"other memory bomb":   {put(h+multiplesAt(s), huge), "multiples"},
@@ -289,17 +290,14 @@ func TestDrop(t *testing.T) {
 		t.Error("a good contribution was dropped")
 	}
 	c := again(t, dir)
-	s, err := c.readState(1, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
 	g1, _ := one()
 	forge(t, c, 1, 3, put(headerSize+len("Liar")+tau1+3*g1Size, g1))
 	data, err := os.ReadFile(c.statePath(1, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = c.decodeState(header{1, 3, c.transcript.Plan.digest(), c.transcript.Phases[0].digest(2), "Liar"}, data); err != nil {
+	s, err := c.decodeState(header{1, 3, c.transcript.Plan.digest(), c.transcript.Phases[0].digest(2), "Liar"}, data)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.contribute() // the accomplice builds on the lie
