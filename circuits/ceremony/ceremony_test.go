@@ -105,6 +105,9 @@ func TestOrder(t *testing.T) {
 	contribute(t, dir, "Ada", "Bo")
 	_, err = again(t, dir).Finish(ctx, beacon(1))
 	refused("the beacon of phase 1 again", err)
+	if left, _ := filepath.Glob(filepath.Join(dir, "small-*")); len(left) != 0 {
+		t.Errorf("keys %v of a ceremony that is not finished", left)
+	}
 	if report, err := again(t, dir).Verify(ctx); err != nil || report.Finished {
 		t.Errorf("before the end: %+v, %v", report, err)
 	}
