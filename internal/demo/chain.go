@@ -13,7 +13,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/bulla-id/bulla/circuits"
-	"github.com/bulla-id/bulla/circuits/setup"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
@@ -82,7 +81,7 @@ func openCosignerKey(s *keystore.Store) (key, verifier string, err error) {
 }
 
 // genesis is the signed genesis entry of the folder's chain; it is made on first use.
-func genesis(dir string, k chainKeys, dev *setup.Development, now time.Time) (*entry.Entry, error) {
+func genesis(dir string, k chainKeys, keys KeySet, now time.Time) (*entry.Entry, error) {
 	path := filepath.Join(dir, "genesis.jws")
 	raw, err := os.ReadFile(path)
 	if err == nil {
@@ -91,19 +90,23 @@ func genesis(dir string, k chainKeys, dev *setup.Development, now time.Time) (*e
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	transcript := transcriptOf(keys)
 	draft := entry.Genesis{
-		Network: "bulla-dev", Dev: true, Origin: origin, LogKey: k.logVerifier, OperatorKey: k.operator.Public(),
+		Network: "bulla-dev", Dev: transcript.IsZero(), Origin: origin, LogKey: k.logVerifier, OperatorKey: k.operator.Public(),
 		GovernanceKeys: []jose.PublicKey{k.governance.Public()}, GovernanceThreshold: 1, Time: credential.UnixTimeOf(now),
 		// A wallet wants a root of at most half the policies' freshness, also while nobody issues.
 		SealMaximumSeconds: freshness / 3,
 	}
+	if !draft.Dev { // as quick as a dev chain, so that the story stays short
+		draft.Network, draft.SealIntervalSeconds, draft.GridSeconds = "bulla-demo", 1, 1
+	}
 	for _, name := range []string{circuits.Presentation, circuits.Enrolment} {
-		key, err := dev.VerifyingKey(name)
+		key, err := keys.VerifyingKey(name)
 		if err != nil {
 			return nil, err
 		}
 		draft.VerifyingKeys = append(draft.VerifyingKeys, entry.VerifyingKey{
-			Circuit: name, CircuitDigest: key.Circuit(), KeyDigest: key.Digest(), NotAfter: credential.UnixTimeOf(now.Add(keyLifetime)),
+			Circuit: name, CircuitDigest: key.Circuit(), KeyDigest: key.Digest(), Transcript: transcript, NotAfter: credential.UnixTimeOf(now.Add(keyLifetime)),
 		})
 	}
 	e, err := entry.Sign(entry.Draft{Signer: entry.Governance, Payload: ledger.DraftGenesis(draft)}, k.governance)

@@ -11,7 +11,6 @@ import (
 	"github.com/bulla-id/bulla/circuits/enrolment"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/circuits/proving"
-	"github.com/bulla-id/bulla/circuits/setup"
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/wallet"
@@ -70,7 +69,7 @@ func (c *citizen) credentialOf(schemaType string) (credential.Secret, *wallet.Cr
 
 // provers share the proving keys of the development folder among all wallets, and time what they prove.
 type provers struct {
-	keys *setup.Development
+	keys KeySet
 	mu   sync.Mutex
 	made map[string]*proving.Prover // by circuit and kind
 	last measured

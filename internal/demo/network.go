@@ -35,15 +35,17 @@ type Config struct {
 	Dir        string // data folder; everything is kept there
 	Passphrase string // opens the key store in it
 	WorkFactor int    // of scrypt; 0: 18
-	Port       int    // first of seven consecutive ports on 127.0.0.1; 0: any free ones
-	Progress   setup.Progress
-	Logger     *slog.Logger // nil: no log
+	// Ceremony is the folder of a finished ceremony. With its keys the chain is no dev chain. Empty: development keys.
+	Ceremony string
+	Port     int // first of seven consecutive ports on 127.0.0.1; 0: any free ones
+	Progress setup.Progress
+	Logger   *slog.Logger // nil: no log
 }
 
 // Network is everything, running.
 type Network struct {
 	Profile   client.Profile
-	Keys      *setup.Development
+	Keys      KeySet
 	Genesis   entry.Genesis
 	Agencies  map[string]*Agency // by DID
 	Verifiers map[string]*Verifier
@@ -92,7 +94,7 @@ func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
 	if n.schemas, err = newSchemas(); err != nil {
 		return err
 	}
-	if n.Keys, err = setup.Develop(ctx, filepath.Join(cfg.Dir, "keys"), cfg.Progress); err != nil {
+	if n.Keys, err = openKeys(ctx, cfg); err != nil {
 		return err
 	}
 	secrets, err := keystore.Open(keystore.Config{Dir: filepath.Join(cfg.Dir, secretsFolder), Passphrase: cfg.Passphrase, WorkFactor: cfg.WorkFactor})

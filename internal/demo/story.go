@@ -237,6 +237,10 @@ func (s *story) close(ctx context.Context) error {
 	s.report.Issued, s.report.Checkpoint = view.Seal.Leaves, string(view.Checkpoint.Text)
 	s.say("\n%d facts accepted, %d attempts refused, %d commitments on a chain of %d entries.",
 		len(s.report.Facts), len(s.report.Refusals), view.Seal.Leaves, view.Checkpoint.Size)
-	s.say("This is a dev chain: whoever made its keys could forge proofs.")
+	if s.network.Genesis.Dev {
+		s.say("This is a dev chain: whoever made its keys could forge proofs.")
+	} else {
+		s.say("The keys are of the ceremony with transcript %s.", transcriptOf(s.network.Keys))
+	}
 	return nil
 }
