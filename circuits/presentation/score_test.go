@@ -104,9 +104,8 @@ func lieAll(s *mutation.Score) {
 	}
 	asIs := func(*presentation.Public) {}
 	try("no clauses", every, func(*scene) {}, asIs)
-	try("no tags in scopes", every, func(*scene) {}, func(p *presentation.Public) {
-		p.Pseudonym, p.SubjectTag = credential.Element{}, credential.Element{}
-	})
+	try("no pseudonym in a scope", every, func(*scene) {}, func(p *presentation.Public) { p.Pseudonym = credential.Element{} })
+	try("no subject tag in a scope", every, func(*scene) {}, func(p *presentation.Public) { p.SubjectTag = credential.Element{} })
 	try("no subject scope", every, func(s *scene) { s.request.SubjectScope = credential.Element{} }, asIs)
 	try("all required", every, func(s *scene) { s.allClauses(credential.Required) }, asIs)
 	try("all in the group", every, func(s *scene) { s.allClauses(credential.AnyOf) }, asIs)

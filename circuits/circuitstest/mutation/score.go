@@ -36,11 +36,13 @@ func (s *Score) Catch(by Assertion, c Case) { s.caught[by] = c }
 
 // LieIn tries all lies about the hints that are asked for, on an assignment with its families.
 func (s *Score) LieIn(name string, assignment frontend.Circuit, families []Family, asked func(Hint) bool) {
-	for _, hint := range Evaluate(families, nil).Hints {
-		if !asked(hint) {
+	honest := Evaluate(families, nil)
+	for _, hint := range honest.Hints {
+		// The other families do not see the lie: what they say stays.
+		elsewhere := func(a Assertion) bool { return a.Family != hint.Family }
+		if !asked(hint) || slices.ContainsFunc(honest.Failed, elsewhere) {
 			continue
 		}
-		// The other families do not see the lie, so it changes nothing there.
 		own := slices.IndexFunc(families, func(f Family) bool { return f.Name == hint.Family })
 		for _, lie := range hint.Lies() {
 			if _, caught := s.caught[lie.Target]; caught {
