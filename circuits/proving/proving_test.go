@@ -118,6 +118,37 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Precomputed tables change nothing but the time. Two proofs of one statement have nothing in common.
+func TestPrecompute(t *testing.T) {
+	key, err := circuitstest.Keys(t).ProvingKey(circuits.Enrolment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, private := circuitstest.RandomEnrolment(circuitstest.NewRand(5))
+	seen := make(map[string]bool)
+	for _, precompute := range []bool{false, true} {
+		prover, err := proving.New(proving.Config{Key: key, Precompute: precompute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			proof, err := prover.ProveEnrolment(t.Context(), public, private)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := verifying.Verify(circuitstest.VerifyingKey(t, circuits.Enrolment), public.Vector(), proof); err != nil {
+				t.Errorf("precompute %t: %v", precompute, err)
+			}
+			for _, part := range []string{string(proof[:32]), string(proof[32:96]), string(proof[96:])} {
+				if seen[part] {
+					t.Error("part of a proof occurs twice")
+				}
+				seen[part] = true
+			}
+		}
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	prover := circuitstest.Prover(t, circuits.Enrolment, false)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,6 +232,23 @@ func BenchmarkSolve(b *testing.B) {
 
 func BenchmarkProvePresentation(b *testing.B) {
 	prover := circuitstest.Prover(b, circuits.Presentation, false)
+	public, private := circuitstest.RandomStatement(circuitstest.NewRand(3))
+	for b.Loop() {
+		if _, err := prover.ProvePresentation(b.Context(), public, private); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkProvePresentationPrecomputed(b *testing.B) {
+	key, err := circuitstest.Keys(b).ProvingKey(circuits.Presentation)
+	if err != nil {
+		b.Fatal(err)
+	}
+	prover, err := proving.New(proving.Config{Key: key, Precompute: true})
+	if err != nil {
+		b.Fatal(err)
+	}
 	public, private := circuitstest.RandomStatement(circuitstest.NewRand(3))
 	for b.Loop() {
 		if _, err := prover.ProvePresentation(b.Context(), public, private); err != nil {
