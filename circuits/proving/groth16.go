@@ -56,30 +56,30 @@ func prepare(key *groth16.ProvingKey, public int, precompute bool) *prepared {
 // prove makes a proof of what the solver found. r and s make it zero-knowledge: they must be random and fresh.
 func (p *prepared) prove(solution *cs.R1CSSolution, r, s fr.Element) *groth16.Proof {
 	wires := []fr.Element(solution.W)
-	wiresA, wiresB := present(wires, p.absentA), present(wires, p.absentB)
-	scalarsA, scalarsB := msm.Split(wiresA, []fr.Element{r}), msm.Split(wiresB, []fr.Element{s})
+	scalarsA := sync.OnceValue(func() []msm.Scalar { return msm.Split(present(wires, p.absentA), []fr.Element{r}) })
+	scalarsB := sync.OnceValue(func() []msm.Scalar { return msm.Split(present(wires, p.absentB), []fr.Element{s}) })
 	scalarsKrs := sync.OnceValue(func() []msm.Scalar {
 		h := quotient(solution.A, solution.B, solution.C, p.domain)
-		times := make([]fr.Element, len(wiresB))
-		for i := range wiresB {
-			times[i].Mul(&wiresB[i], &r)
+		timesR := present(wires, p.absentB)
+		for i := range timesR {
+			timesR[i].Mul(&timesR[i], &r)
 		}
-		return msm.Split(wires[p.public:], h, times, []fr.Element{r})
+		return msm.Split(wires[p.public:], h, timesR, []fr.Element{r})
 	})
 
-	// The scalars of Krs come first, so that they are there when the others are done.
+	// The scalars of Krs come first, so that no processor waits for them; the small tasks last, so that all end together.
 	tasks := []func(){func() { scalarsKrs() }}
 	partsB := make([]bn254.G2Jac, p.b.Parts())
 	for i := range partsB {
-		tasks = append(tasks, func() { partsB[i] = p.b.Part(i, scalarsB) })
-	}
-	partsA := make([]bn254.G1Jac, p.a.Parts())
-	for i := range partsA {
-		tasks = append(tasks, func() { partsA[i] = p.a.Part(i, scalarsA) })
+		tasks = append(tasks, func() { partsB[i] = p.b.Part(i, scalarsB()) })
 	}
 	partsKrs := make([]bn254.G1Jac, p.krs.Parts())
 	for i := range partsKrs {
 		tasks = append(tasks, func() { partsKrs[i] = p.krs.Part(i, scalarsKrs()) })
+	}
+	partsA := make([]bn254.G1Jac, p.a.Parts())
+	for i := range partsA {
+		tasks = append(tasks, func() { partsA[i] = p.a.Part(i, scalarsA()) })
 	}
 	share(tasks)
 
@@ -93,7 +93,7 @@ func (p *prepared) prove(solution *cs.R1CSSolution, r, s fr.Element) *groth16.Pr
 
 // present are the wires that are not absent.
 func present(wires []fr.Element, absent []bool) []fr.Element {
-	out := make([]fr.Element, 0, len(wires)+1)
+	out := make([]fr.Element, 0, len(wires))
 	for i, w := range wires {
 		if !absent[i] {
 			out = append(out, w)
