@@ -4,9 +4,9 @@ SHELL := /bin/bash
 BULLA := bin/bulla
 DATA ?= data
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
-WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/entry/... ./internal/openid/... ./internal/jose/...
+WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/bench/wasm/prove
 
-.PHONY: help build run demo test check check-without-test format vet staticcheck wasm generate judges bench soak clean
+.PHONY: help build run demo test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,12 @@ judges: ## implementations that are not ours check our formats (node)
 
 bench: build ## measure; one JSON line a figure
 	$(BULLA) bench --json
+
+bench-wasm: ## measure the presentation as js/wasm in node, on one thread (node)
+	go run ./internal/bench/wasm
+
+bench-peers: ## measure ourselves beside Semaphore v4 and Idemix, in turns (node; npm and Go packages)
+	go run ./internal/bench/peers
 
 soak: ## hours of random operations and power cuts
 	BULLA_SOAK=1 go test -timeout 24h ./...

@@ -115,8 +115,13 @@ func (m measure) measure(ctx context.Context) (Figure, error) {
 		}
 		values = append(values, v)
 	}
-	slices.Sort(values)
-	return Figure{m.name, round(median(values)), round(values[0]), round(values[len(values)-1]), m.unit, m.n}, nil
+	return NewFigure(m.name, m.unit, values), nil
+}
+
+// NewFigure summarises the values of some runs, of which there is at least one.
+func NewFigure(name, unit string, values []float64) Figure {
+	values = slices.Sorted(slices.Values(values))
+	return Figure{name, round(median(values)), round(values[0]), round(values[len(values)-1]), unit, len(values)}
 }
 
 // median of sorted values.

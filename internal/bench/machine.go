@@ -25,3 +25,13 @@ func processor() string {
 	}
 	return "unknown processor"
 }
+
+// Load is what else the machine does: its load averages, where the system tells them.
+func Load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 3 {
+		return "load unknown"
+	}
+	return "load " + strings.Join(fields[:3], " ")
+}

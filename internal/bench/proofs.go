@@ -76,6 +76,14 @@ func (p *proofs) subject(ctx context.Context, circuit string) (*subject, error) 
 	return s, err
 }
 
+func (s *subject) verify(circuit string) error {
+	vk, err := s.keys.VerifyingKey(circuit)
+	if err != nil {
+		return err
+	}
+	return verifying.Verify(vk, s.public, s.proof)
+}
+
 // verifyBatch verifies n proofs at once. That they are the same one makes no difference to the time.
 func (s *subject) verifyBatch(circuit string, n int) error {
 	vk, err := s.keys.VerifyingKey(circuit)
@@ -94,13 +102,6 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 	ready := func() error {
 		once.Do(func() { s, failed = p.subject(context.Background(), circuit) })
 		return failed
-	}
-	verify := func() error {
-		vk, err := s.keys.VerifyingKey(circuit)
-		if err != nil {
-			return err
-		}
-		return verifying.Verify(vk, s.public, s.proof)
 	}
 	list := []measure{
 		fact(name+"_constraints", "constraints", func() (int, error) {
@@ -127,7 +128,7 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 			s.proof, err = s.prover.Prove(ctx, s.assignment)
 			return err
 		}),
-		timed(name+"_verify", quick*cfg.Runs, true, ready, func(context.Context) error { return verify() }),
+		timed(name+"_verify", quick*cfg.Runs, true, ready, func(context.Context) error { return s.verify(circuit) }),
 		timed(name+"_verify_batch_64", 4*cfg.Runs, true, ready, func(context.Context) error { return s.verifyBatch(circuit, 64) }),
 		fact(name+"_proof_size", "bytes", func() (int, error) { err := ready(); return len(s.proof), err }),
 		fact(name+"_proving_key_size", "bytes", func() (int, error) {
