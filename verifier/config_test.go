@@ -61,8 +61,8 @@ func TestStanding(t *testing.T) {
 		{"another address registered", func(w *world) {
 			w.ledger.registry.Verifiers[0].ResponseURIs = []string{"https://verify.example/other/"}
 		}, verifier.NotRegistered, "public URL"},
-		{"policy not registered", func(w *world) { w.ledger.registry.Policies = nil }, verifier.PolicyNotRegistered, "bulla verifier register"},
-		{"another policy registered", func(w *world) { w.ledger.registry.Policies[0].Digest[0]++ }, verifier.PolicyNotRegistered, "bulla verifier register"},
+		{"policy not registered", func(w *world) { w.ledger.registry.Policies = nil }, verifier.PolicyNotRegistered, "Verifier.Register"},
+		{"another policy registered", func(w *world) { w.ledger.registry.Policies[0].Digest[0]++ }, verifier.PolicyNotRegistered, "Verifier.Register"},
 		{"schema gone", func(w *world) { w.ledger.registry.Schemas = nil }, verifier.PolicyUnprovable, "change the policy"},
 		{"no issuer in good standing", func(w *world) {
 			w.ledger.registry.Issuers[0].Suspended, w.ledger.registry.Issuers[1].Suspended = true, true

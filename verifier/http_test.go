@@ -240,7 +240,7 @@ func TestHealth(t *testing.T) {
 	w.ledger.registry.Policies = w.ledger.registry.Policies[1:]
 	w.clock.advance(2 * time.Second)
 	w.seal()
-	if r := w.call("GET", "/readyz", "", "", ""); r.Code != 503 || !strings.Contains(r.Body.String(), "bulla verifier register") {
+	if r := w.call("GET", "/readyz", "", "", ""); r.Code != 503 || !strings.Contains(r.Body.String(), "Verifier.Register") {
 		t.Errorf("readyz without a policy: %d %s", r.Code, r.Body)
 	}
 }

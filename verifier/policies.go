@@ -141,10 +141,10 @@ func (v *Verifier) standing(view *client.View, p *policy.Policy) error {
 	}
 	registered, ok := view.Registry.Policy(v.cfg.DID, p.ID)
 	if !ok {
-		return notReady(PolicyNotRegistered, "policy %s is not registered on the chain: wallets would refuse it; register it with bulla verifier register", p.ID)
+		return notReady(PolicyNotRegistered, "policy %s is not registered on the chain: wallets would refuse it; register it first (Verifier.Register)", p.ID)
 	}
 	if registered.Digest != digest {
-		return notReady(PolicyNotRegistered, "policy %s differs from the one registered at entry %d (digest %s here, %s there): undo the change, or register it with bulla verifier register",
+		return notReady(PolicyNotRegistered, "policy %s differs from the one registered at entry %d (digest %s here, %s there): undo the change, or register it first (Verifier.Register)",
 			p.ID, registered.Entry, digest, registered.Digest)
 	}
 	if err := p.Check(v.cfg.Clock(), schemasOf(view)); err != nil {
