@@ -19,7 +19,6 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/circuits/proving"
-	"github.com/bulla-id/bulla/circuits/setup"
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 )
@@ -83,14 +82,6 @@ func (j *job) measure(n int) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	development, err := setup.Load(filepath.Dir(j.ProvingKey))
-	if err != nil {
-		return nil, err
-	}
-	vk, err := development.VerifyingKey(circuits.Presentation)
-	if err != nil {
-		return nil, err
-	}
 	if r.LoadKey, err = timed(func() (err error) {
 		key, err = keys.LoadProvingKey(j.ProvingKey, circuit, j.Digest)
 		return err
@@ -101,6 +92,10 @@ func (j *job) measure(n int) (*result, error) {
 		prover, err = proving.New(proving.Config{Key: key})
 		return err
 	}); err != nil {
+		return nil, err
+	}
+	vk, err := j.verifyingKey(key.VerifyingKey())
+	if err != nil {
 		return nil, err
 	}
 	public, private := j.Inputs.Presentation, j.Inputs.PresentationPrivate
@@ -121,6 +116,24 @@ func (j *job) measure(n int) (*result, error) {
 	// libuv gives kibibytes on every platform.
 	r.Peak = js.Global().Get("process").Call("resourceUsage").Get("maxRSS").Float() * 1024
 	return r, nil
+}
+
+// verifyingKey is the one beside the proving key. The loader of circuits/setup is not asked, as it reads all keys, which
+// would count as memory of this proof.
+func (j *job) verifyingKey(digest credential.Digest) (*keys.VerifyingKey, error) {
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(j.ProvingKey), circuits.Presentation+".*.verifying"))
+	if err != nil || len(files) != 1 {
+		return nil, fmt.Errorf("%d verifying keys beside %s, want 1", len(files), j.ProvingKey)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		return nil, err
+	}
+	vk, err := keys.ParseVerifyingKey(data)
+	if err == nil && vk.Digest() != digest {
+		err = fmt.Errorf("%s: %w", files[0], keys.ErrWrongKey)
+	}
+	return vk, err
 }
 
 func timed(do func() error) (milliseconds float64, err error) {
