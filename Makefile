@@ -9,7 +9,7 @@ WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledge
 .PHONY: help build run demo test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers soak clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/bulla
 	go build -o $(BULLA) ./cmd/bulla
