@@ -179,13 +179,15 @@ func (VerifyingKeyListed) kind() Kind    { return KindVerifyingKeyListed }
 func (Seal) kind() Kind                  { return KindSeal }
 
 // ParsePayload decodes and validates the payload of an entry as the type of its kind (a value, not a pointer).
-func (e *Entry) ParsePayload() (Payload, error) {
-	kind := e.Header().Kind
+func (e *Entry) ParsePayload() (Payload, error) { return ParsePayload(e.Header().Kind, e.Payload) }
+
+// ParsePayload decodes and validates canonical JSON as the payload of a kind.
+func ParsePayload(kind Kind, text []byte) (Payload, error) {
 	parse, ok := parsers[kind]
 	if !ok {
 		return nil, fmt.Errorf("kind %q is not known: %w", kind, ErrMalformed)
 	}
-	p, err := parse(e.Payload)
+	p, err := parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", kind, ErrMalformed, err)
 	}
@@ -194,6 +196,9 @@ func (e *Entry) ParsePayload() (Payload, error) {
 	}
 	return p, nil
 }
+
+// KindOf is the kind of a payload.
+func KindOf(p Payload) Kind { return p.kind() }
 
 var parsers = map[Kind]func([]byte) (Payload, error){
 	KindGenesis:               parseAs[Genesis],
