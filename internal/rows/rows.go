@@ -12,7 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -43,23 +46,24 @@ type DB struct {
 	logger *slog.Logger
 
 	mu     sync.Mutex
-	broken error // the first fatal failure; from then on the store refuses everything
+	broken error         // the first fatal failure; from then on the store refuses everything
+	out    chan struct{} // closed when broken is set
 }
 
 // Open opens or makes a store.
 func Open(cfg Config) (*DB, error) {
-	d := &DB{logger: cfg.Logger}
+	d := &DB{logger: cfg.Logger, out: make(chan struct{})}
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.FS == nil {
 		cfg.FS = vfs.Default
 	}
-	err := d.guard(func() (err error) {
+	err := d.waiting(func() (err error) {
 		d.db, err = pebble.Open(cfg.Dir, &pebble.Options{
 			FS: cfg.FS, FormatMajorVersion: formatMajorVersion, MemTableSize: cfg.MemTableSize,
 			Logger:        logger{d},
-			EventListener: &pebble.EventListener{DataCorruption: d.corrupted},
+			EventListener: &pebble.EventListener{DataCorruption: d.corrupted, BackgroundError: d.failedBehind},
 		})
 		return err
 	})
@@ -94,7 +98,7 @@ type Batch struct {
 // Commit writes a batch whole or not at all, and returns when it is durable. After an error it is open whether it is on
 // disk, and the store refuses everything.
 func (d *DB) Commit(b Batch) error {
-	return d.guard(func() error {
+	return d.waiting(func() error {
 		batch := d.db.NewBatch()
 		defer batch.Close()
 		for _, key := range b.Delete {
@@ -154,11 +158,11 @@ func behind(prefix []byte) []byte {
 }
 
 // Flush writes what is in memory to tables, where damage is noticed when it is read: before a backup of the folder.
-func (d *DB) Flush() error { return d.guard(d.db.Flush) }
+func (d *DB) Flush() error { return d.waiting(d.db.Flush) }
 
 // Close writes what is left and unlocks the folder. A store that is out of order is left as it is.
 func (d *DB) Close() error {
-	err := d.guard(d.db.Close)
+	err := d.waiting(d.db.Close)
 	if errors.Is(err, ErrBroken) {
 		return nil
 	}
@@ -167,6 +171,16 @@ func (d *DB) Close() error {
 }
 
 var errClosed = errors.New("it was closed")
+
+// Err says why the store is out of order, or nil. A store can get there by itself, as when a flush finds the disk full.
+func (d *DB) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken == nil || errors.Is(d.broken, errClosed) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrBroken, d.broken)
+}
 
 // fatal is what Pebble panics with, through our logger, where it would end the process.
 type fatal struct{ error }
@@ -191,11 +205,33 @@ func (d *DB) guard(f func() error) (err error) {
 	return f()
 }
 
+// waiting guards what can wait for Pebble's own goroutines. When one of those failed for good, nobody will wake it: it is
+// left behind, as all of a store that is out of order.
+func (d *DB) waiting(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- d.guard(f) }()
+	select {
+	case err := <-done:
+		return err
+	case <-d.out:
+	}
+	select { // it may be the one that failed, on its way back
+	case err := <-done:
+		return err
+	case <-time.After(farewell):
+		return d.guard(nil)
+	}
+}
+
+// farewell is how long a call gets to end by itself once the store is out of order.
+const farewell = 200 * time.Millisecond
+
 func (d *DB) fail(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.broken == nil {
 		d.broken = err
+		close(d.out)
 	}
 }
 
@@ -204,6 +240,34 @@ func (d *DB) corrupted(info pebble.DataCorruptionInfo) {
 	err := fmt.Errorf("file %s is damaged: %w", info.Path, info.Details)
 	d.logger.Error("store is damaged", slog.Any("error", err))
 	d.fail(err)
+}
+
+// failedBehind is told of flushes and compactions that failed. Pebble would try again at once and for ever, on a disk
+// of which nobody knows what it kept. It ends the goroutine, whose deferred functions unlock what it held.
+func (d *DB) failedBehind(err error) {
+	if errors.Is(err, pebble.ErrCancelledCompaction) {
+		return
+	}
+	d.logger.Error("store cannot write behind the scenes", slog.Any("error", err))
+	d.fail(err)
+	if !guarded() {
+		runtime.Goexit()
+	}
+}
+
+// guarded tells whether a call of ours is on the stack, so that a panic ends in [DB.guard].
+func guarded() bool {
+	pcs := make([]uintptr, 128)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, "rows.(*DB).guard") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // logger passes Pebble's words on.
@@ -221,10 +285,14 @@ func (l logger) Errorf(format string, args ...any) {
 	l.d.logger.Error("pebble: " + fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return, as Pebble does not know how to go on. The panic ends in guard where a call of ours is on the
-// stack, and ends the process where it is not: a manifest that cannot be written.
+// Fatalf must not return, as Pebble does not know how to go on. Under a call of ours the panic becomes its error; a
+// goroutine of Pebble's own, as one that cannot write its manifest, ends.
 func (l logger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
+	l.d.logger.Error("store is out of order", slog.Any("error", err))
 	l.d.fail(err)
+	if !guarded() {
+		runtime.Goexit()
+	}
 	panic(fatal{err})
 }
