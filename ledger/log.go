@@ -18,8 +18,8 @@ import (
 // with what was signed.
 type Store interface {
 	Reader
-	// Commit writes all rows or none and returns nil only when they are durable. After an error it is open which of
-	// the two happened, and the ledger stops.
+	// Commit writes all rows or none and returns nil only when they are durable; a nil value removes its row. After an
+	// error it is open which of the two happened, and the ledger stops.
 	Commit(rows map[string][]byte) error
 	// Each visits the rows whose keys begin with prefix, ascending, until visit returns an error.
 	Each(prefix []byte, visit func(key, value []byte) error) error
@@ -48,6 +48,9 @@ type Config struct {
 	MaxPending int           // submissions waiting; 1,024
 	MaxBatch   int           // entries in one commit; 512
 	RetryAfter time.Duration // between attempts to collect cosignatures; 2 s
+	// KeepVersions is how long tiles and documents of older seals can be read after the next seal was published. The
+	// default, 8 days, is longer than any policy's freshness. Less than 0: for ever.
+	KeepVersions time.Duration
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -68,6 +71,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.RetryAfter <= 0 {
 		cfg.RetryAfter = 2 * time.Second
+	}
+	if cfg.KeepVersions == 0 {
+		cfg.KeepVersions = 8 * 24 * time.Hour
 	}
 	return cfg, nil
 }
@@ -95,6 +101,7 @@ type Log struct {
 	verifier  note.Verifier
 	cosigners *cosigners
 	machine   *Machine // owned by run after Open
+	versions  versions // likewise
 
 	submissions chan submission
 	sealed      chan struct{} // room for one: there is a seal to publish
@@ -279,7 +286,7 @@ func (l *Log) sequence(batch []submission) error {
 	for i, s := range batch {
 		s.answer <- answers[i]
 	}
-	return nil
+	return l.prune()
 }
 
 // commit makes the machine's changes durable and signs their tree.

@@ -8,8 +8,9 @@ import (
 	"github.com/bulla-id/bulla/credential"
 )
 
-// The key space. Numbers are big endian. Rows marked once are written once and never change; nothing is ever deleted.
-// All but "c" and "x" follow from the entries: [VerifyStore] recomputes every one.
+// The key space. Numbers are big endian. Rows marked once are written once and never change. Nothing is ever deleted but
+// what [Prune] drops: tiles and documents that no kept seal needs, with their "u" and "o".
+// All but "c", "w" and "x" follow from the entries: [VerifyStore] recomputes every one.
 //
 //	key                    value                                    whoever can change it can make us …
 //	v                      format version (u32)                     refuse to start
@@ -26,6 +27,11 @@ import (
 //	p ‖ u32                pair of schema and issuer with counts    exceed a quota, seal a wrong census; cosigners notice
 //	t ‖ name     once      tile of the active tree                  serve bytes that do not hash to their name; noticed by every reader
 //	r ‖ digest   once      registry or census named by a seal       likewise
+//	u ‖ t‖… r‖…            height of the seal that put it there     drop what wallets still need, or keep it for ever
+//	o ‖ u64      once      time of the seal of that height (u64),   likewise
+//	                       keys t‖… and r‖… that it left behind
+//	w                      height of the first seal kept (u64)      likewise
+//	b ‖ u64      once      log index of the seal of that height     serve another seal, which fits no digest; noticed by every reader
 //	c                      published checkpoint (signed note)       serve an older one; readers refuse to go back
 //	x ‖ …                  rows of who owns the machine             whatever that owner says: see ledger/cosign
 const (
@@ -33,6 +39,7 @@ const (
 	rowState      = "s"
 	rowRegistry   = "g"
 	rowCheckpoint = "c"
+	rowKeptFrom   = "w"
 
 	prefixEntry    = "e"
 	prefixResult   = "a"
@@ -45,11 +52,14 @@ const (
 	prefixPair     = "p"
 	prefixTile     = "t"
 	prefixDocument = "r"
+	prefixPut      = "u"
+	prefixDropped  = "o"
+	prefixSeal     = "b"
 	prefixOwner    = "x"
 )
 
 // formatVersion is the version of the key space.
-const formatVersion = 1
+const formatVersion = 2
 
 // Reader reads committed rows.
 type Reader interface {
