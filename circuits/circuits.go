@@ -24,10 +24,11 @@ import (
 )
 
 // The names of the circuits. A published circuit never changes: it gets a successor with the next number, and both stay
-// in the table.
+// in the table. See doc/spec/presentation.md, "Several circuits".
 const (
-	Presentation = "presentation-1"
-	Enrolment    = "enrolment-1"
+	Presentation      = "presentation-1"
+	PresentationSmall = "presentation-small-1"
+	Enrolment         = "enrolment-1"
 )
 
 // Circuit describes a published circuit.

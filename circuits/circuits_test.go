@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	}
 	comment, _, _ := strings.Cut(string(want), "\n")
 	got := comment + "\n"
-	for _, name := range []string{circuits.Presentation, circuits.Enrolment} {
+	for _, name := range []string{circuits.Presentation, circuits.PresentationSmall, circuits.Enrolment} {
 		system, err := compiling.CompileSource(name)
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +57,14 @@ func TestGolden(t *testing.T) {
 }
 
 func TestPublicInputs(t *testing.T) {
-	for name, want := range map[string]int{circuits.Presentation: presentation.PublicInputs, circuits.Enrolment: enrolment.PublicInputs} {
+	want := map[string]int{circuits.Enrolment: enrolment.PublicInputs}
+	for _, shape := range credential.Shapes {
+		want[shape.Circuit] = presentation.PublicInputs(shape)
+	}
+	if len(want) != len(circuits.Published()) {
+		t.Errorf("%d circuits are published, %d have a source", len(circuits.Published()), len(want))
+	}
+	for name, want := range want {
 		c, err := circuits.Named(name)
 		if err != nil {
 			t.Fatal(err)

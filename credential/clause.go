@@ -2,9 +2,9 @@ package credential
 
 import "fmt"
 
-// The shape of the statement: one source for circuit, policies and trees.
+// The sizes of the largest statement: one source for circuits, policies and trees. [Shape] has the smaller ones.
 const (
-	ActiveDepth = 18 // levels of the active tree: 4^18 = 2^36 leaves
+	ActiveDepth = 18 // levels of the active tree: 4^18 = 2^36 leaves, in every shape
 	SetDepth    = 6  // levels of a set: 4,096 members
 	Intervals   = 6
 	Equalities  = 4

@@ -186,21 +186,21 @@ func schemasOf(view *client.View) policy.Schemas {
 	}
 }
 
-// usableKey is the listed key that we have and that ends last, if it lasts to a time.
-func (v *Verifier) usableKey(view *client.View, now, until time.Time) (*keys.VerifyingKey, error) {
+// usableKey is the listed key of a circuit that we have and that ends last, if it lasts to a time.
+func (v *Verifier) usableKey(view *client.View, circuit string, until time.Time) (*keys.VerifyingKey, error) {
 	list := acceptable(view)
 	var best *keys.VerifyingKey
 	var bestEnd credential.UnixTime
 	for _, key := range v.keys {
 		for _, l := range list {
-			if l.KeyDigest == key.Digest() && check.Listed(list, key, until) && (best == nil || l.NotAfter > bestEnd) {
+			if key.Name() == circuit && l.KeyDigest == key.Digest() && check.Listed(list, key, until) && (best == nil || l.NotAfter > bestEnd) {
 				best, bestEnd = key, l.NotAfter
 			}
 		}
 	}
 	if best == nil {
-		return nil, notReady(NoVerifyingKey, "the chain lists none of our %d verifying keys, or they end before %s: get the key that genesis or governance lists",
-			len(v.keys), until.UTC().Format(time.RFC3339))
+		return nil, notReady(NoVerifyingKey, "the chain lists none of our %d verifying keys for %s, or they end before %s: get the key that genesis or governance lists",
+			len(v.keys), circuit, until.UTC().Format(time.RFC3339))
 	}
 	return best, nil
 }

@@ -22,12 +22,8 @@ const (
 // systemID is the name of the one proof system in our queries.
 const systemID = "zk"
 
-// newRequest makes the request object of one session: the statements of the policy at now, one key, one nonce.
+// newRequest makes the request object of one session: the statements of the policy at now, one key for each, one nonce.
 func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID string, now time.Time, lifetime time.Duration) (*openid.RequestObject, error) {
-	key, err := v.usableKey(view, now, now.Add(lifetime))
-	if err != nil {
-		return nil, err
-	}
 	statements, err := p.Resolve(now, schemasOf(view))
 	if err != nil {
 		return nil, err
@@ -44,6 +40,10 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: text}},
 	}
 	for _, s := range statements {
+		key, err := v.usableKey(view, s.Shape().Circuit, now.Add(lifetime))
+		if err != nil {
+			return nil, err
+		}
 		query, err := newQuery(view, s, key)
 		if err != nil {
 			return nil, fmt.Errorf("policy %s: %w", p.ID, err)

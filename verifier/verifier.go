@@ -21,8 +21,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
@@ -40,7 +40,7 @@ type Config struct {
 	SigningKey *jose.SigningKey
 	ResultKey  *jose.SigningKey
 	Policies   []*policy.Policy
-	// VerifyingKeys are the keys' file forms, of the presentation circuit. Only those that the chain lists are used.
+	// VerifyingKeys are the keys' file forms, of the presentation circuits that the policies name. Only those that the chain lists are used.
 	VerifyingKeys [][]byte
 	Ledger        Ledger
 	Store         Store
@@ -89,8 +89,8 @@ func New(cfg Config) (*Verifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("verifier: verifying key %d: %w", i+1, err)
 		}
-		if key.Name() != circuits.Presentation {
-			return nil, fmt.Errorf("verifier: verifying key %d is of %s, want %s", i+1, key.Name(), circuits.Presentation)
+		if _, err := credential.ShapeOf(key.Name()); err != nil {
+			return nil, fmt.Errorf("verifier: verifying key %d: %w", i+1, err)
 		}
 		v.keys = append(v.keys, key)
 	}
@@ -143,7 +143,7 @@ func (cfg *Config) complete() error {
 func (v *Verifier) ClientID() string { return openid.ClientIDPrefix + v.cfg.DID }
 
 // Ready tells whether the chain agrees with the configuration: key and address are registered, every policy is, and a
-// verifying key is listed. What is wrong is a [*NotReadyError]; other errors mean that the ledger did not answer.
+// verifying key of each circuit that they name is listed. What is wrong is a [*NotReadyError]; other errors mean that the ledger did not answer.
 func (v *Verifier) Ready(ctx context.Context) error {
 	view, err := v.chain.view(ctx)
 	if err != nil {
@@ -157,9 +157,14 @@ func (v *Verifier) Ready(ctx context.Context) error {
 			return err
 		}
 	}
-	now := v.cfg.Clock()
-	_, err = v.usableKey(view, now, now)
-	return err
+	for _, p := range v.cfg.Policies {
+		for i := range p.Queries {
+			if _, err := v.usableKey(view, p.Queries[i].Shape().Circuit, v.cfg.Clock()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Run purges what need not be kept any longer, until ctx ends.

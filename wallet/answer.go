@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/tree"
@@ -102,7 +101,7 @@ func (w *Wallet) recheck(ctx context.Context, r *Request) (*client.View, error) 
 		return nil, err
 	}
 	for i := range r.queries {
-		if err := checkKey(view.Registry, circuits.Presentation, r.queries[i].verifyingKey, now); err != nil {
+		if err := checkKey(view.Registry, r.queries[i].circuit(), r.queries[i].verifyingKey, now); err != nil {
 			return nil, err
 		}
 	}
@@ -266,7 +265,7 @@ func (w *Wallet) prove(ctx context.Context, r *Request, jobs []job, total int) (
 	token := openid.VPToken{}
 	for i, j := range jobs {
 		progress(ctx, StageKey, 1+i, total)
-		prover, err := w.provers(ctx, circuits.Presentation, j.query.verifyingKey)
+		prover, err := w.provers(ctx, j.query.circuit(), j.query.verifyingKey)
 		if err != nil {
 			return nil, refuse(CodeProof, err, "load the proving key of presentations")
 		}

@@ -302,13 +302,16 @@ func (r *Request) checkQuery(asked *openid.CredentialQuery, statement policy.Sta
 	return q, nil
 }
 
-// checkSystem wants one proof system, ours, with a circuit we know and a key that the chain lists.
+// circuit is the circuit that the registered policy names.
+func (q *query) circuit() string { return q.statement.Shape().Circuit }
+
+// checkSystem wants one proof system, ours, with the circuit that the policy names and a key that the chain lists for it.
 func (q *query) checkSystem(systems []openid.System, registry *entry.Registry, now time.Time) error {
 	if len(systems) != 1 {
 		return refuse(CodeUnsupported, nil, "query %q names %d proof systems, want 1", q.statement.Query, len(systems))
 	}
 	s := systems[0]
-	known, err := circuits.Named(circuits.Presentation)
+	known, err := circuits.Named(q.circuit())
 	if err != nil || s.System != openid.ProofSystem || s.Circuit != known.Name || s.CircuitDigest != known.Digest || s.ID == "" || len(s.ID) > 200 {
 		return refuse(CodeUnsupported, err, "query %q asks for the circuit %.100q of %.100q", q.statement.Query, s.Circuit, s.System)
 	}

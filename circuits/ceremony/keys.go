@@ -3,7 +3,9 @@ package ceremony
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/keys"
@@ -90,6 +92,9 @@ func (p pair) provingKey() (*keys.ProvingKey, error) {
 
 // Transcript is the digest of the transcript, which the chain's entries of these verifying keys carry.
 func (s *KeySet) Transcript() credential.Digest { return s.transcript }
+
+// Circuits are the names of the circuits that have keys, ascending.
+func (s *KeySet) Circuits() []string { return slices.Sorted(maps.Keys(s.pairs)) }
 
 var errNoKeys = errors.New("the ceremony made no such keys")
 

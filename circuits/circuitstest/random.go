@@ -18,12 +18,17 @@ type Random struct {
 
 // RandomStatement draws a credential, a tree with a few more leaves, and a request that the credential satisfies.
 func RandomStatement(r *rand.Rand) (presentation.Public, presentation.Private) {
-	s := NewRandom(r)
+	return RandomStatementOf(credential.Whole, r)
+}
+
+// RandomStatementOf is RandomStatement for the circuit of a shape.
+func RandomStatementOf(shape *credential.Shape, r *rand.Rand) (presentation.Public, presentation.Private) {
+	s := NewRandom(shape, r)
 	return s.Credential.Present(s.Active, s.Request)
 }
 
-// NewRandom is the statement of [RandomStatement] in parts.
-func NewRandom(r *rand.Rand) *Random {
+// NewRandom is the statement of [RandomStatementOf] in parts.
+func NewRandom(shape *credential.Shape, r *rand.Rand) *Random {
 	c := RandomCredential(r)
 	active := NewTree()
 	leaves := map[uint64]credential.Element{c.Index ^ 1: Element(r)} // a neighbour, so that its level is not empty
@@ -33,7 +38,8 @@ func NewRandom(r *rand.Rand) *Random {
 	leaves[c.Index] = c.Leaf()
 	active.SetAll(leaves)
 	request := Request{
-		Issuers:   RandomSet(r, c.Issuer),
+		Shape:     shape,
+		Issuers:   RandomSet(r, shape.IssuerDepth, c.Issuer),
 		Now:       c.Envelope.ValidFrom + r.Uint64N(c.Envelope.ValidUntil-c.Envelope.ValidFrom+1),
 		Challenge: Element31(r),
 		N:         Element31(r),
@@ -44,16 +50,16 @@ func NewRandom(r *rand.Rand) *Random {
 	if r.IntN(2) == 0 && !c.Envelope.SubjectKey.IsZero() {
 		request.SubjectScope = Element31(r)
 	}
-	request.Clauses, request.Sets = RandomClauses(r, c)
+	request.Clauses, request.Sets = RandomClauses(shape, r, c)
 	return &Random{c, active, request}
 }
 
-// RandomSet is a set of up to 20 members, the given ones among them.
-func RandomSet(r *rand.Rand, members ...credential.Element) *tree.Set {
+// RandomSet is a set of up to 20 members and the given ones, in a tree of a depth.
+func RandomSet(r *rand.Rand, depth int, members ...credential.Element) *tree.Set {
 	for range r.IntN(20) {
 		members = append(members, Element31(r))
 	}
-	set, err := tree.NewSet(members)
+	set, err := tree.NewSetOfDepth(depth, members)
 	if err != nil {
 		panic(err)
 	}
@@ -61,7 +67,7 @@ func RandomSet(r *rand.Rand, members ...credential.Element) *tree.Set {
 }
 
 // RandomClauses are clauses that the credential satisfies; some of an any-of group may be false, or speak of absent claims.
-func RandomClauses(r *rand.Rand, c *Credential) (clauses credential.Clauses, sets [credential.Memberships]*tree.Set) {
+func RandomClauses(shape *credential.Shape, r *rand.Rand, c *Credential) (clauses credential.Clauses, sets [credential.Memberships]*tree.Set) {
 	anyHolds := false
 	// pick chooses slot and mode, and whether the clause has to hold. A clause on an absent claim never does.
 	pick := func(from, to int, negatable bool) (mode credential.Mode, slot uint8, hold bool) {
@@ -90,13 +96,13 @@ func RandomClauses(r *rand.Rand, c *Credential) (clauses credential.Clauses, set
 		}
 		return mode, slot, hold
 	}
-	for i := range clauses.Intervals {
+	for i := range clauses.Intervals[:shape.Intervals] {
 		if mode, slot, hold := pick(0, Numbers, true); mode != 0 {
 			low, high := bounds(r, c.Claims[slot].BigInt().Uint64(), hold != (mode&credential.Negated != 0))
 			clauses.Intervals[i] = credential.Interval{Mode: mode, Slot: slot, Low: low, High: high}
 		}
 	}
-	for i := range clauses.Equalities {
+	for i := range clauses.Equalities[:shape.Equalities] {
 		if mode, slot, hold := pick(0, credential.Slots, true); mode != 0 {
 			value := c.Claims[slot]
 			if value.IsZero() || hold == (mode&credential.Negated != 0) {
@@ -105,11 +111,11 @@ func RandomClauses(r *rand.Rand, c *Credential) (clauses credential.Clauses, set
 			clauses.Equalities[i] = credential.Equality{Mode: mode, Slot: slot, Value: value}
 		}
 	}
-	for i := range clauses.Memberships {
+	for i := range clauses.Memberships[:shape.Memberships] {
 		if mode, slot, hold := pick(0, credential.Slots, false); mode != 0 {
-			sets[i] = RandomSet(r, Element31(r))
+			sets[i] = RandomSet(r, credential.SetDepth, Element31(r))
 			if hold {
-				sets[i] = RandomSet(r, c.Claims[slot])
+				sets[i] = RandomSet(r, credential.SetDepth, c.Claims[slot])
 			}
 			clauses.Memberships[i] = credential.Membership{Mode: mode, Slot: slot, Root: sets[i].Root()}
 		}

@@ -178,6 +178,7 @@ func (c *Credential) Leaf() credential.Element {
 
 // Request is what a verifier asks, with the sets behind its membership clauses (nil where the clause is off).
 type Request struct {
+	Shape        *credential.Shape // of the circuit; nil: the whole one
 	Issuers      *tree.Set
 	Now          uint64
 	Clauses      credential.Clauses
@@ -192,7 +193,7 @@ type Request struct {
 // holds or not.
 func (c *Credential) Present(active *Tree, request Request) (presentation.Public, presentation.Private) {
 	public := presentation.Public{
-		Root: active.Root(), Schema: c.Schema, IssuerSet: request.Issuers.Root(), Now: request.Now, Clauses: request.Clauses,
+		Shape: request.Shape, Root: active.Root(), Schema: c.Schema, IssuerSet: request.Issuers.Root(), Now: request.Now, Clauses: request.Clauses,
 		Challenge: request.Challenge, N: request.N,
 		Link: credential.Link(c.Master, request.Challenge, request.N), Item: credential.Item(c.Blinding, request.Challenge, request.N),
 		Scope: request.Scope, Pseudonym: credential.Pseudonym(c.Master, request.Scope),

@@ -56,13 +56,14 @@ func CompileSource(name string) (*System, error) {
 }
 
 func source(name string) (frontend.Circuit, error) {
-	switch name {
-	case circuits.Presentation:
-		return new(presentation.Circuit), nil
-	case circuits.Enrolment:
+	if name == circuits.Enrolment {
 		return new(enrolment.Circuit), nil
 	}
-	return nil, fmt.Errorf("there is no source for a circuit %q", name)
+	shape, err := credential.ShapeOf(name)
+	if err != nil {
+		return nil, err
+	}
+	return presentation.NewCircuit(shape), nil
 }
 
 func describe(name string, system *cs.R1CS) (circuits.Circuit, error) {

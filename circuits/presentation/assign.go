@@ -10,9 +10,13 @@ import (
 	"github.com/bulla-id/bulla/credential/tree"
 )
 
-// Assign fills the circuit, whether the statement holds or not. It fails only for paths of another depth.
+// Assign fills the circuit, whether the statement holds or not. It fails only for paths of another depth and for clauses
+// that the shape has no place for.
 func Assign(public Public, private Private) (*Circuit, error) {
-	c := new(Circuit)
+	if err := public.shape().Fits(&public.Clauses); err != nil {
+		return nil, err
+	}
+	c := NewCircuit(public.shape())
 	c.assignPublic(public)
 	c.Master, c.Blinding = private.Master.Fr(), private.Blinding.Fr()
 	for i, claim := range private.Claims {
@@ -25,10 +29,11 @@ func Assign(public Public, private Private) (*Circuit, error) {
 	if err := assignPath(c.ActivePath[:], private.ActivePath, private.Leaf(public.Schema)); err != nil {
 		return nil, fmt.Errorf("active path: %w", err)
 	}
-	if err := assignPath(c.IssuerPath[:], private.IssuerPath, private.Issuer); err != nil {
+	if err := assignPath(c.IssuerPath, private.IssuerPath, private.Issuer); err != nil {
 		return nil, fmt.Errorf("issuer path: %w", err)
 	}
-	for i, clause := range public.Clauses.Memberships {
+	for i := range c.SetPaths {
+		clause := public.Clauses.Memberships[i]
 		path := setPath(private.SetPaths[i])
 		if err := assignPath(c.SetPaths[i][:], path, private.claim(clause.Mode, clause.Slot)); err != nil {
 			return nil, fmt.Errorf("path of membership %d: %w", i, err)
@@ -39,13 +44,13 @@ func Assign(public Public, private Private) (*Circuit, error) {
 
 func (c *Circuit) assignPublic(p Public) {
 	c.Root, c.Schema, c.IssuerSet, c.Now = p.Root.Fr(), p.Schema.Fr(), p.IssuerSet.Fr(), p.Now
-	for i, v := range p.Clauses.Intervals {
+	for i, v := range p.Clauses.Intervals[:len(c.Intervals)] {
 		c.Intervals[i] = Interval{uint8(v.Mode), v.Slot, v.Low, v.High}
 	}
-	for i, v := range p.Clauses.Equalities {
+	for i, v := range p.Clauses.Equalities[:len(c.Equalities)] {
 		c.Equalities[i] = Equality{uint8(v.Mode), v.Slot, v.Value.Fr()}
 	}
-	for i, v := range p.Clauses.Memberships {
+	for i, v := range p.Clauses.Memberships[:len(c.Memberships)] {
 		c.Memberships[i] = Membership{uint8(v.Mode), v.Slot, v.Root.Fr()}
 	}
 	c.Challenge, c.N, c.Link, c.Item = p.Challenge.Fr(), p.N.Fr(), p.Link.Fr(), p.Item.Fr()

@@ -23,18 +23,18 @@ type scene struct {
 	request    circuitstest.Request
 }
 
-// newScene is a copy of the base scene.
-func newScene() *scene {
-	base := baseScene()
+// newScene is a copy of the base scene of a shape.
+func newScene(shape *credential.Shape) *scene {
+	base := baseScenes[shape]()
 	c := *base.credential
 	return &scene{&c, base.active.Clone(), base.request}
 }
 
 // baseScene is a credential with the number 5 in slot 0, a number beyond 64 bits in slot 1 and a text in slot 2, in a tree
 // in which the path's siblings differ at every level, and a request without clauses that asks for both tags.
-var baseScene = sync.OnceValue(func() *scene {
+func baseScene(shape *credential.Shape) *scene {
 	r := circuitstest.NewRand(99)
-	s := circuitstest.NewRandom(r)
+	s := circuitstest.NewRandom(shape, r)
 	c := s.Credential
 	c.Claims = [credential.Slots]credential.Element{}
 	c.Claims[0] = credential.ElementFromUint64(5)
@@ -54,7 +54,16 @@ var baseScene = sync.OnceValue(func() *scene {
 	s.Request.Scope, s.Request.SubjectScope = circuitstest.Element31(r), circuitstest.Element31(r)
 	s.Request.Now = c.Envelope.ValidFrom + 50
 	return &scene{c, s.Active, s.Request}
-})
+}
+
+// baseScenes are those of all shapes, made when they are needed.
+var baseScenes = func() map[*credential.Shape]func() *scene {
+	scenes := make(map[*credential.Shape]func() *scene)
+	for _, shape := range credential.Shapes {
+		scenes[shape] = sync.OnceValue(func() *scene { return baseScene(shape) })
+	}
+	return scenes
+}()
 
 // present enters the credential into the tree and answers the request.
 func (s *scene) present() (presentation.Public, presentation.Private) {
@@ -78,12 +87,12 @@ type breakCase struct {
 	assigned func(s *scene) *presentation.Circuit
 }
 
-func (c breakCase) assignment(t *testing.T) *presentation.Circuit {
+func (c breakCase) assignment(t *testing.T, shape *credential.Shape) *presentation.Circuit {
 	t.Helper()
 	if c.native == nil {
-		return c.assigned(newScene())
+		return c.assigned(newScene(shape))
 	}
-	return mustAssign(c.native(newScene()))
+	return mustAssign(c.native(newScene(shape)))
 }
 
 func mustAssign(public presentation.Public, private presentation.Private) *presentation.Circuit {
@@ -94,11 +103,11 @@ func mustAssign(public presentation.Public, private presentation.Private) *prese
 	return assignment
 }
 
-func breakCases() []breakCase {
+func breakCases(shape *credential.Shape) []breakCase {
 	var cases []breakCase
 	cases = append(cases, tagCases()...)
-	cases = append(cases, clauseCases()...)
-	return append(cases, pathCases()...)
+	cases = append(cases, clauseCases(shape)...)
+	return append(cases, pathCases(shape)...)
 }
 
 // tagCases break P1 and P2 at their roots, P3, and P5 to P7.
@@ -134,7 +143,7 @@ func tagCases() []breakCase {
 }
 
 // clauseCases break each assertion of P4 for each clause.
-func clauseCases() []breakCase {
+func clauseCases(shape *credential.Shape) []breakCase {
 	var cases []breakCase
 	add := func(name string, change func(*credential.Clauses)) {
 		cases = append(cases, breakCase{name: name, family: "P4", native: func(s *scene) (presentation.Public, presentation.Private) {
@@ -144,7 +153,7 @@ func clauseCases() []breakCase {
 	}
 	const most = 1<<64 - 1
 	five := credential.ElementFromUint64(5)
-	for i := range credential.Intervals {
+	for i := range shape.Intervals {
 		set := func(name string, v credential.Interval) {
 			add(fmt.Sprintf("interval %d %s", i, name), func(c *credential.Clauses) { c.Intervals[i] = v })
 		}
@@ -168,7 +177,7 @@ func clauseCases() []breakCase {
 		}
 		set("too great for high", credential.Interval{Mode: mode, Slot: 1, Low: 10, High: 1})
 	}
-	for i := range credential.Equalities {
+	for i := range shape.Equalities {
 		set := func(name string, v credential.Equality) {
 			add(fmt.Sprintf("equality %d %s", i, name), func(c *credential.Clauses) { c.Equalities[i] = v })
 		}
@@ -184,7 +193,7 @@ func clauseCases() []breakCase {
 		set("off with value", credential.Equality{Value: five})
 		set("slot 16", credential.Equality{Mode: credential.Required, Slot: 16, Value: five})
 	}
-	for i := range credential.Memberships {
+	for i := range shape.Memberships {
 		cases = append(cases, membershipCases(i)...)
 	}
 	return cases
@@ -238,7 +247,7 @@ func mustSet(members ...credential.Element) *tree.Set {
 
 // pathCases forge a node at each level of each path: by not being the child, or by a position bit that is no bit and
 // extrapolates from the children to the forged node.
-func pathCases() []breakCase {
+func pathCases(shape *credential.Shape) []breakCase {
 	r := circuitstest.NewRand(7)
 	stranger := circuitstest.Element31(r)
 	five := credential.ElementFromUint64(5)
@@ -260,15 +269,18 @@ func pathCases() []breakCase {
 		c := mustAssign(public, private)
 		return c, c.ActivePath[:], private.ActivePath, stranger
 	})
-	add("issuer path", "P2", credential.SetDepth, func(s *scene) (*presentation.Circuit, []gadget.Level, tree.Path, credential.Element) {
-		s.request.Issuers = mustSet(stranger, five)
+	add("issuer path", "P2", shape.IssuerDepth, func(s *scene) (*presentation.Circuit, []gadget.Level, tree.Path, credential.Element) {
+		var err error
+		if s.request.Issuers, err = tree.NewSetOfDepth(shape.IssuerDepth, []credential.Element{stranger, five}); err != nil {
+			panic(err)
+		}
 		public, private := s.present()
 		member, path := memberAndPath(s.request.Issuers)
 		private.IssuerPath = path
 		c := mustAssign(public, private)
 		return c, c.IssuerPath[:], path, member
 	})
-	for i := range credential.Memberships {
+	for i := range shape.Memberships {
 		add(fmt.Sprintf("path of set %d", i), "P4", credential.SetDepth, func(s *scene) (*presentation.Circuit, []gadget.Level, tree.Path, credential.Element) {
 			set := mustSet(stranger, plus(five, 1))
 			s.request.Sets[i] = set

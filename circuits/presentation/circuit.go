@@ -7,23 +7,24 @@ import (
 	"github.com/bulla-id/bulla/credential"
 )
 
-// Circuit is the statement for gnark. The order of its public fields is the order of the public inputs.
+// Circuit is the statement for gnark. The order of its public fields is the order of the public inputs. [NewCircuit]
+// makes the slices of a shape.
 type Circuit struct {
-	Root         frontend.Variable                  `gnark:",public"`
-	Schema       frontend.Variable                  `gnark:",public"`
-	IssuerSet    frontend.Variable                  `gnark:",public"`
-	Now          frontend.Variable                  `gnark:",public"`
-	Intervals    [credential.Intervals]Interval     `gnark:",public"`
-	Equalities   [credential.Equalities]Equality    `gnark:",public"`
-	Memberships  [credential.Memberships]Membership `gnark:",public"`
-	Challenge    frontend.Variable                  `gnark:",public"`
-	N            frontend.Variable                  `gnark:",public"`
-	Link         frontend.Variable                  `gnark:",public"`
-	Item         frontend.Variable                  `gnark:",public"`
-	Scope        frontend.Variable                  `gnark:",public"`
-	Pseudonym    frontend.Variable                  `gnark:",public"`
-	SubjectScope frontend.Variable                  `gnark:",public"`
-	SubjectTag   frontend.Variable                  `gnark:",public"`
+	Root         frontend.Variable `gnark:",public"`
+	Schema       frontend.Variable `gnark:",public"`
+	IssuerSet    frontend.Variable `gnark:",public"`
+	Now          frontend.Variable `gnark:",public"`
+	Intervals    []Interval        `gnark:",public"`
+	Equalities   []Equality        `gnark:",public"`
+	Memberships  []Membership      `gnark:",public"`
+	Challenge    frontend.Variable `gnark:",public"`
+	N            frontend.Variable `gnark:",public"`
+	Link         frontend.Variable `gnark:",public"`
+	Item         frontend.Variable `gnark:",public"`
+	Scope        frontend.Variable `gnark:",public"`
+	Pseudonym    frontend.Variable `gnark:",public"`
+	SubjectScope frontend.Variable `gnark:",public"`
+	SubjectTag   frontend.Variable `gnark:",public"`
 
 	Master     frontend.Variable
 	Blinding   frontend.Variable
@@ -34,8 +35,16 @@ type Circuit struct {
 	Salt       frontend.Variable
 	Issuer     frontend.Variable
 	ActivePath [credential.ActiveDepth]gadget.Level
-	IssuerPath [credential.SetDepth]gadget.Level
-	SetPaths   [credential.Memberships][credential.SetDepth]gadget.Level
+	IssuerPath []gadget.Level
+	SetPaths   [][credential.SetDepth]gadget.Level
+}
+
+// NewCircuit is an empty circuit of a shape.
+func NewCircuit(s *credential.Shape) *Circuit {
+	return &Circuit{
+		Intervals: make([]Interval, s.Intervals), Equalities: make([]Equality, s.Equalities), Memberships: make([]Membership, s.Memberships),
+		IssuerPath: make([]gadget.Level, s.IssuerDepth), SetPaths: make([][credential.SetDepth]gadget.Level, s.Memberships),
+	}
 }
 
 // Interval is the public part of an interval clause.
@@ -77,7 +86,7 @@ func (c *Circuit) membership(api frontend.API) {
 
 // P2: the issuer is in the issuer set.
 func (c *Circuit) issuer(api frontend.API) {
-	api.AssertIsEqual(gadget.Root(api, c.Issuer, c.IssuerPath[:]), c.IssuerSet)
+	api.AssertIsEqual(gadget.Root(api, c.Issuer, c.IssuerPath), c.IssuerSet)
 }
 
 // P3: Now - validFrom and validUntil - Now each fit 64 bits. As Now, validFrom and validUntil are below 2^64 (the

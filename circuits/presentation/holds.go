@@ -42,8 +42,8 @@ func holdsMembership(public *Public, private *Private) error {
 }
 
 func holdsIssuer(public *Public, private *Private) error {
-	path := private.IssuerPath
-	if len(path.Siblings) != credential.SetDepth || path.Index>>(2*credential.SetDepth) != 0 || path.Root(private.Issuer) != public.IssuerSet {
+	path, depth := private.IssuerPath, public.shape().IssuerDepth
+	if len(path.Siblings) != depth || path.Index>>(2*depth) != 0 || path.Root(private.Issuer) != public.IssuerSet {
 		return violation("P2", "the credential's issuer is not in the issuer set")
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 
 // holdsClauses is P4 in plain Go.
 func holdsClauses(public *Public, private *Private) error {
+	if err := public.shape().Fits(&public.Clauses); err != nil {
+		return violation("P4", "%v", err)
+	}
 	members, holding := 0, 0
 	for _, c := range flatten(public, private) {
 		truth, err := c.truth()

@@ -9,7 +9,6 @@ import (
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/std/math/bits"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/circuitstest"
 	"github.com/bulla-id/bulla/circuits/compiling"
 	"github.com/bulla-id/bulla/circuits/presentation"
@@ -85,12 +84,14 @@ func (l *liar) solve(t *testing.T, system *compiling.System, public presentation
 
 // No hinted value has a second solution: each is lied about in a statement that holds, and refused. Only the inverse of
 // 0 may be anything.
-func TestLiesAreRefused(t *testing.T) {
-	system, err := compiling.CompileSource(circuits.Presentation)
+func TestLiesAreRefused(t *testing.T) { eachShape(t, liesAreRefused) }
+
+func liesAreRefused(t *testing.T, shape *credential.Shape) {
+	system, err := compiling.CompileSource(shape.Circuit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, private := circuitstest.RandomStatement(circuitstest.NewRand(12))
+	public, private := circuitstest.RandomStatementOf(shape, circuitstest.NewRand(12))
 	count := func(hint solver.Hint) int {
 		l := liar{honest: hint, at: -1}
 		if err := l.solve(t, system, public, private); err != nil {
@@ -99,7 +100,7 @@ func TestLiesAreRefused(t *testing.T) {
 		return l.calls
 	}
 	nBits, nInverses := count(bitsHint), count(inverseHint)
-	if nBits != 2+3*credential.Intervals+credential.Intervals+2*credential.Equalities+2*credential.Memberships || nInverses == 0 {
+	if nBits != 2+4*shape.Intervals+2*shape.Equalities+2*shape.Memberships || nInverses == 0 {
 		t.Fatalf("the circuit asks for %d decompositions and %d inverses", nBits, nInverses)
 	}
 	step := 1
@@ -133,8 +134,10 @@ func TestLiesAreRefused(t *testing.T) {
 }
 
 // No lie makes a statement provable that does not hold.
-func TestLiesDoNotHelp(t *testing.T) {
-	system, err := compiling.CompileSource(circuits.Presentation)
+func TestLiesDoNotHelp(t *testing.T) { eachShape(t, liesDoNotHelp) }
+
+func liesDoNotHelp(t *testing.T, shape *credential.Shape) {
+	system, err := compiling.CompileSource(shape.Circuit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,10 +162,10 @@ func TestLiesDoNotHelp(t *testing.T) {
 		if testing.Short() && i > 1 {
 			break
 		}
-		s := newScene()
+		s := newScene(shape)
 		change(s)
 		public, private := s.present()
-		for at := range 4 + 4*credential.Intervals {
+		for at := range 4 + 4*shape.Intervals {
 			for name, lie := range bitLies {
 				l := liar{honest: bitsHint, at: at, lie: func(_, out []*big.Int) bool { lie(out); return true }}
 				if l.solve(t, system, public, private) == nil {

@@ -4,6 +4,8 @@
 // under Schema, valid at Now, whose claims satisfy Clauses; Pseudonym is mine for Scope and SubjectTag that of its
 // subject for SubjectScope; this answers Challenge only.
 //
+// One source makes a circuit of each [credential.Shape]; the numbers below are those of the whole one, presentation-1.
+//
 // Public, in order (54 field elements): Root; Schema; IssuerSet; Now (encoded datetime); six intervals of Mode, Slot,
 // Low, High; four equalities of Mode, Slot, Value; two memberships of Mode, Slot, Root; Challenge; N; Link; Item; Scope;
 // Pseudonym; SubjectScope; SubjectTag.
@@ -37,11 +39,14 @@ import (
 	"github.com/bulla-id/bulla/credential/tree"
 )
 
-// PublicInputs is the number of public inputs, without Groth16's constant one.
-const PublicInputs = 4 + 4*credential.Intervals + 3*credential.Equalities + 3*credential.Memberships + 8
+// PublicInputs is the number of public inputs of a shape's circuit, without Groth16's constant one.
+func PublicInputs(s *credential.Shape) int {
+	return 4 + 4*s.Intervals + 3*s.Equalities + 3*s.Memberships + 8
+}
 
 // Public is what the verifier knows, and computes itself.
 type Public struct {
+	Shape        *credential.Shape  // of the circuit; nil: the whole one
 	Root         credential.Element // of the active tree
 	Schema       credential.Element // schemaID
 	IssuerSet    credential.Element // root of the set of accepted issuers
@@ -66,7 +71,7 @@ type Private struct {
 	Issuer   credential.Element // issuerID
 
 	ActivePath tree.Path // of the leaf, 18 levels
-	IssuerPath tree.Path // of the issuer, 6 levels
+	IssuerPath tree.Path // of the issuer, 6 levels, or as many as the shape has
 	// SetPaths lead from the claim of each membership clause into its set, 6 levels. A clause that is off takes the zero
 	// path; one of the any-of group that does not hold takes any, as [tree.Set.AnyPath].
 	SetPaths [credential.Memberships]tree.Path
@@ -79,18 +84,29 @@ func (p *Private) Leaf(schema credential.Element) credential.Element {
 	return credential.Leaf(p.Issuer, schema, commitment)
 }
 
-// Vector is the public inputs in the order of the circuit, [PublicInputs] elements.
+// Circuit is the name of the circuit that the public inputs are for.
+func (p *Public) Circuit() string { return p.shape().Circuit }
+
+func (p *Public) shape() *credential.Shape {
+	if p.Shape == nil {
+		return credential.Whole
+	}
+	return p.Shape
+}
+
+// Vector is the public inputs in the order of the circuit, [PublicInputs] elements. Clauses that the shape has no place
+// for are not in it; see [credential.Shape.Fits].
 func (p *Public) Vector() []credential.Element {
-	number := credential.ElementFromUint64
-	v := make([]credential.Element, 0, PublicInputs)
+	number, shape := credential.ElementFromUint64, p.shape()
+	v := make([]credential.Element, 0, PublicInputs(shape))
 	v = append(v, p.Root, p.Schema, p.IssuerSet, number(p.Now))
-	for _, c := range p.Clauses.Intervals {
+	for _, c := range p.Clauses.Intervals[:shape.Intervals] {
 		v = append(v, number(uint64(c.Mode)), number(uint64(c.Slot)), number(c.Low), number(c.High))
 	}
-	for _, c := range p.Clauses.Equalities {
+	for _, c := range p.Clauses.Equalities[:shape.Equalities] {
 		v = append(v, number(uint64(c.Mode)), number(uint64(c.Slot)), c.Value)
 	}
-	for _, c := range p.Clauses.Memberships {
+	for _, c := range p.Clauses.Memberships[:shape.Memberships] {
 		v = append(v, number(uint64(c.Mode)), number(uint64(c.Slot)), c.Root)
 	}
 	return append(v, p.Challenge, p.N, p.Link, p.Item, p.Scope, p.Pseudonym, p.SubjectScope, p.SubjectTag)

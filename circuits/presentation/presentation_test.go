@@ -22,7 +22,11 @@ func satisfies(t *testing.T, public presentation.Public, private presentation.Pr
 	if err != nil {
 		t.Fatal(err)
 	}
-	return test.IsSolved(new(presentation.Circuit), assignment, ecc.BN254.ScalarField())
+	shape, err := credential.ShapeOf(public.Circuit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return test.IsSolved(presentation.NewCircuit(shape), assignment, ecc.BN254.ScalarField())
 }
 
 // constraintOf is the constraint that the twin names.
@@ -52,10 +56,19 @@ func rounds(full int) int {
 	return full
 }
 
+// eachShape runs a test for the circuit of each shape.
+func eachShape(t *testing.T, test func(*testing.T, *credential.Shape)) {
+	for _, shape := range credential.Shapes {
+		t.Run(shape.Circuit, func(t *testing.T) { test(t, shape) })
+	}
+}
+
 // Random statements that hold satisfy twin and circuit.
-func TestGoodStatements(t *testing.T) {
+func TestGoodStatements(t *testing.T) { eachShape(t, goodStatements) }
+
+func goodStatements(t *testing.T, shape *credential.Shape) {
 	for seed := range uint64(rounds(60)) {
-		public, private := circuitstest.RandomStatement(circuitstest.NewRand(seed))
+		public, private := circuitstest.RandomStatementOf(shape, circuitstest.NewRand(seed))
 		if err := public.Clauses.Validate(); err != nil {
 			t.Fatalf("seed %d: the generator makes bad clauses: %v", seed, err)
 		}
@@ -69,8 +82,10 @@ func TestGoodStatements(t *testing.T) {
 }
 
 // The vector is what gnark takes from the assignment, in the same order.
-func TestVectorIsTheCircuitsOrder(t *testing.T) {
-	public, private := circuitstest.RandomStatement(circuitstest.NewRand(1))
+func TestVectorIsTheCircuitsOrder(t *testing.T) { eachShape(t, vectorIsTheCircuitsOrder) }
+
+func vectorIsTheCircuitsOrder(t *testing.T, shape *credential.Shape) {
+	public, private := circuitstest.RandomStatementOf(shape, circuitstest.NewRand(1))
 	assignment, err := presentation.Assign(public, private)
 	if err != nil {
 		t.Fatal(err)
@@ -81,12 +96,32 @@ func TestVectorIsTheCircuitsOrder(t *testing.T) {
 	}
 	want := w.Vector().(fr.Vector)
 	got := public.Vector()
-	if presentation.PublicInputs != 54 || len(got) != 54 || len(want) != 54 {
-		t.Fatalf("%d public inputs, gnark has %d, want 54", len(got), len(want))
+	number := map[*credential.Shape]int{credential.Whole: 54, credential.Small: 32}[shape]
+	if presentation.PublicInputs(shape) != number || len(got) != number || len(want) != number {
+		t.Fatalf("%d public inputs, gnark has %d, want %d", len(got), len(want), number)
 	}
 	for i := range got {
 		if got[i] != credential.ElementFromFr(want[i]) {
 			t.Errorf("public input %d is %s, gnark has %s", i, got[i].Hex(), want[i].Text(16))
+		}
+	}
+}
+
+// Clauses that a circuit has no place for are refused, not left out.
+func TestClausesThatDoNotFit(t *testing.T) {
+	for name, change := range map[string]func(*credential.Clauses){
+		"interval": func(c *credential.Clauses) {
+			c.Intervals[2] = credential.Interval{Mode: credential.Required, Low: 1, High: 9}
+		},
+		"membership": func(c *credential.Clauses) { c.Memberships[0].Slot = 1 },
+	} {
+		public, private := circuitstest.RandomStatementOf(credential.Small, circuitstest.NewRand(5))
+		change(&public.Clauses)
+		if got := constraintOf(t, presentation.Holds(public, private)); got != "P4" {
+			t.Errorf("%s: the twin says %q, want P4", name, got)
+		}
+		if _, err := presentation.Assign(public, private); err == nil {
+			t.Errorf("%s: assigned", name)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 // answer and still missing.
 func NewPublic(c *policy.Compiled, root, challenge credential.Element) Public {
 	return Public{
-		Root: root, Schema: c.Schema, IssuerSet: c.Issuers.Root(), Now: c.Now, Clauses: c.Clauses,
+		Shape: c.Shape, Root: root, Schema: c.Schema, IssuerSet: c.Issuers.Root(), Now: c.Now, Clauses: c.Clauses,
 		Challenge: challenge, Scope: c.Scope, SubjectScope: c.SubjectScope,
 	}
 }

@@ -39,15 +39,17 @@ func implied(s *mutation.Score) func(mutation.Assertion) bool {
 // Each case violates exactly one assertion, each assertion is violated alone by some case, and both twin and compiled
 // circuit refuse them all. The score is that of a mutation run in which assertions are dropped one at a time: a circuit
 // without the one that alone fails would accept. A few such circuits, or all when there is time, are compiled, and do.
-func TestEveryAssertionIsNeeded(t *testing.T) {
-	s := mutation.NewScore(t, families(mustAssign(newScene().present())))
-	breakAll(t, s)
+func TestEveryAssertionIsNeeded(t *testing.T) { eachShape(t, everyAssertionIsNeeded) }
+
+func everyAssertionIsNeeded(t *testing.T, shape *credential.Shape) {
+	s := mutation.NewScore(t, families(mustAssign(newScene(shape).present())))
+	breakAll(t, s, shape)
 	if testing.Short() {
 		return
 	}
-	lieAll(s)
+	lieAll(s, shape)
 	s.Report(t, implied(s))
-	published, err := circuits.Named(circuits.Presentation)
+	published, err := circuits.Named(shape.Circuit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,20 +57,20 @@ func TestEveryAssertionIsNeeded(t *testing.T) {
 	if soak {
 		step = 1
 	}
-	s.CheckMutants(t, func() frontend.Circuit { return new(presentation.Circuit) }, published.Constraints, step)
+	s.CheckMutants(t, func() frontend.Circuit { return presentation.NewCircuit(shape) }, published.Constraints, step)
 }
 
 // breakAll gathers the cases of assignments.
-func breakAll(t *testing.T, s *mutation.Score) {
-	system, err := compiling.CompileSource(circuits.Presentation)
+func breakAll(t *testing.T, s *mutation.Score, shape *credential.Shape) {
+	system, err := compiling.CompileSource(shape.Circuit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, c := range breakCases() {
+	for n, c := range breakCases(shape) {
 		if testing.Short() && n%20 != 0 {
 			continue
 		}
-		assignment := c.assignment(t)
+		assignment := c.assignment(t, shape)
 		failed := mutation.Evaluate(families(assignment), nil).Failed
 		if len(failed) != 1 || failed[0].Family != c.family {
 			t.Errorf("%s violates %v, want one assertion of %s", c.name, failed, c.family)
@@ -83,7 +85,7 @@ func breakAll(t *testing.T, s *mutation.Score) {
 			t.Errorf("%s satisfies the compiled circuit", c.name)
 		}
 		if c.native != nil {
-			public, private := c.native(newScene())
+			public, private := c.native(newScene(shape))
 			if got := constraintOf(t, presentation.Holds(public, private)); got != c.family {
 				t.Errorf("%s: the twin says %q, want %s", c.name, got, c.family)
 			}
@@ -92,10 +94,10 @@ func breakAll(t *testing.T, s *mutation.Score) {
 }
 
 // lieAll gathers the cases of lies. Scenes need not hold: one in which the lie would help is as good.
-func lieAll(s *mutation.Score) {
+func lieAll(s *mutation.Score, shape *credential.Shape) {
 	every := func(mutation.Hint) bool { return true }
 	try := func(name string, asked func(mutation.Hint) bool, scene func(*scene), changed func(*presentation.Public)) {
-		sc := newScene()
+		sc := newScene(shape)
 		scene(sc)
 		public, private := sc.present()
 		changed(&public)
@@ -116,17 +118,17 @@ func lieAll(s *mutation.Score) {
 		}
 	}, asIs)
 	required := func(h mutation.Hint) bool { return (h.Bits == 2 || h.Bits == 3) && h.In.IsOne() }
-	for i := range credential.Intervals {
+	for i := range shape.Intervals {
 		try("one interval of nothing", required, func(s *scene) {
 			s.oneInGroup(0).Intervals[i] = credential.Interval{Mode: credential.Required}
 		}, asIs)
 	}
-	for i := range credential.Equalities {
+	for i := range shape.Equalities {
 		try("one equality with nothing", required, func(s *scene) {
 			s.oneInGroup((i + 1) % credential.Equalities).Equalities[i] = credential.Equality{Mode: credential.Required}
 		}, asIs)
 	}
-	for i := range credential.Memberships {
+	for i := range shape.Memberships {
 		try("one membership in nothing", required, func(s *scene) {
 			s.oneInGroup(0).Memberships[i] = credential.Membership{Mode: credential.Required}
 		}, asIs)
@@ -143,14 +145,14 @@ func (s *scene) oneInGroup(equality int) *credential.Clauses {
 // allClauses asks for the number 5 in slot 0, in every way.
 func (s *scene) allClauses(mode credential.Mode) {
 	five := credential.ElementFromUint64(5)
-	c := &s.request.Clauses
-	for i := range c.Intervals {
+	c, shape := &s.request.Clauses, s.request.Shape
+	for i := range c.Intervals[:shape.Intervals] {
 		c.Intervals[i] = credential.Interval{Mode: mode, Low: 1, High: 9}
 	}
-	for i := range c.Equalities {
+	for i := range c.Equalities[:shape.Equalities] {
 		c.Equalities[i] = credential.Equality{Mode: mode, Value: five}
 	}
-	for i := range c.Memberships {
+	for i := range c.Memberships[:shape.Memberships] {
 		s.request.Sets[i] = mustSet(five)
 		c.Memberships[i] = credential.Membership{Mode: mode, Root: s.request.Sets[i].Root()}
 	}

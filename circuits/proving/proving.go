@@ -70,7 +70,7 @@ func (p *Prover) Circuit() circuits.Circuit { return p.system.Circuit }
 // ProvePresentation proves a presentation. A statement that does not hold gives a [*presentation.Violation] that names
 // the constraint. ctx ends the wait for a turn, not the second or so of proving.
 func (p *Prover) ProvePresentation(ctx context.Context, public presentation.Public, private presentation.Private) ([]byte, error) {
-	if err := p.expect(circuits.Presentation); err != nil {
+	if err := p.expect(public.Circuit()); err != nil {
 		return nil, err
 	}
 	if !p.unchecked {

@@ -17,8 +17,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
@@ -74,11 +76,14 @@ func Develop(ctx context.Context, dir string, progress Progress) (*Development, 
 	return d, nil
 }
 
-// published are the circuits that keys are made for.
-var published = []string{circuits.Presentation, circuits.Enrolment}
+// published are the circuits that keys are made for: all.
+var published = []string{circuits.Presentation, circuits.PresentationSmall, circuits.Enrolment}
 
-// Load reads the development keys of every published circuit from a folder and makes none: where there are none it fails
-// with [os.ErrNotExist].
+// Circuits are the names of the circuits that have keys.
+func (d *Development) Circuits() []string { return slices.Sorted(maps.Keys(d.pairs)) }
+
+// Load reads the development keys of a folder and makes none. A folder may lack keys of circuits that are newer than it;
+// where there are no keys at all it fails with [os.ErrNotExist].
 func Load(dir string) (*Development, error) {
 	d := &Development{pairs: make(map[string]*pair)}
 	for _, name := range published {
@@ -86,9 +91,16 @@ func Load(dir string) (*Development, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d.pairs[name], err = load(dir, circuit); err != nil {
+		p, err := load(dir, circuit)
+		switch {
+		case err == nil:
+			d.pairs[name] = p
+		case !errors.Is(err, os.ErrNotExist):
 			return nil, fmt.Errorf("development keys of %s: %w", name, err)
 		}
+	}
+	if len(d.pairs) == 0 {
+		return nil, fmt.Errorf("development keys in %s: %w", dir, os.ErrNotExist)
 	}
 	return d, nil
 }

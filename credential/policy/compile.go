@@ -23,6 +23,7 @@ type Context struct {
 
 // Compiled is the part of the public inputs that follows from a statement, with the sets behind its roots.
 type Compiled struct {
+	Shape        *credential.Shape // of the circuit
 	Schema       credential.Element
 	Issuers      *tree.Set
 	Now          uint64 // encoded datetime
@@ -43,7 +44,7 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	if err := s.validateSchema(c.Schema); err != nil {
 		return nil, err
 	}
-	out := &Compiled{Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
+	out := &Compiled{Shape: s.Shape(), Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
 	var err error
 	if out.Issuers, err = s.issuerSet(c.Issuers); err != nil {
 		return nil, fmt.Errorf("query %q: %w", s.Query, err)
@@ -91,7 +92,7 @@ func (s *Statement) issuerSet(good []string) (*tree.Set, error) {
 		}
 		ids = append(ids, credential.IssuerID(did))
 	}
-	set, err := tree.NewSet(ids)
+	set, err := tree.NewSetOfDepth(s.Shape().IssuerDepth, ids)
 	if err != nil {
 		return nil, fmt.Errorf("issuers in good standing: %w", err)
 	}
@@ -192,8 +193,8 @@ func (b *builder) interval(mode credential.Mode, slot int, claim credential.Clai
 	if !claim.Type.Ordered() {
 		return fmt.Errorf("bounds are for numbers and dates, but the claim is of type %s: %w", claim.Type, ErrUnprovable)
 	}
-	if b.intervals == credential.Intervals {
-		return fmt.Errorf("more than %d clauses with bounds: %w", credential.Intervals, ErrUnprovable)
+	if most := b.out.Shape.Intervals; b.intervals == most {
+		return fmt.Errorf("more than %d clauses with bounds: %w", most, ErrUnprovable)
 	}
 	v := credential.Interval{Mode: mode, Slot: uint8(slot), Low: 1, High: math.MaxUint64}
 	var err error
@@ -216,8 +217,8 @@ func (b *builder) interval(mode credential.Mode, slot int, claim credential.Clai
 }
 
 func (b *builder) equality(mode credential.Mode, slot int, value credential.Element) error {
-	if b.equalities == credential.Equalities {
-		return fmt.Errorf("more than %d clauses on single values, disclosed ones included: %w", credential.Equalities, ErrUnprovable)
+	if most := b.out.Shape.Equalities; b.equalities == most {
+		return fmt.Errorf("more than %d clauses on single values, disclosed ones included: %w", most, ErrUnprovable)
 	}
 	b.out.Clauses.Equalities[b.equalities] = credential.Equality{Mode: mode, Slot: uint8(slot), Value: value}
 	b.equalities++
@@ -225,8 +226,8 @@ func (b *builder) equality(mode credential.Mode, slot int, value credential.Elem
 }
 
 func (b *builder) membership(mode credential.Mode, slot int, claim credential.ClaimType, values []string) error {
-	if b.memberships == credential.Memberships {
-		return fmt.Errorf("more than %d clauses on sets: %w", credential.Memberships, ErrUnprovable)
+	if most := b.out.Shape.Memberships; b.memberships == most {
+		return fmt.Errorf("more than %d clauses on sets: %w", most, ErrUnprovable)
 	}
 	var members []credential.Element
 	for _, v := range values {

@@ -17,7 +17,6 @@ import (
 const (
 	MaxSize     = 32 << 10 // bytes of canonical JSON
 	MaxQueries  = 4
-	MaxIssuers  = 4096
 	maxClauses  = credential.Intervals + credential.Equalities + credential.Memberships
 	maxFresh    = 7 * 24 * 60 * 60 // seconds
 	maxText     = 1000             // bytes of a name or purpose
@@ -40,7 +39,10 @@ type Policy struct {
 
 // Query asks for one credential.
 type Query struct {
-	ID      string             `json:"id"` // a plain name, unique in the policy
+	ID string `json:"id"` // a plain name, unique in the policy
+	// Circuit is the presentation circuit that proves it; empty for presentation-1, whose name is never written. Wallets
+	// take what the policy names and never choose.
+	Circuit string             `json:"circuit,omitempty"`
 	Schema  credential.Element `json:"schema"`
 	Issuers []string           `json:"issuers"` // DIDs, ascending, each once
 	Clauses []Clause           `json:"clauses"` // [] if none, never null
@@ -160,12 +162,33 @@ func validateText(t credential.Text) error {
 	return nil
 }
 
+// shapeOf is the shape of a circuit as queries and statements name it.
+func shapeOf(circuit string) (*credential.Shape, error) {
+	switch circuit {
+	case "":
+		return credential.Whole, nil
+	case credential.Whole.Circuit:
+		return nil, fmt.Errorf("the circuit %s is what no name means: leave circuit out", circuit)
+	}
+	return credential.ShapeOf(circuit)
+}
+
+// Shape is that of the circuit that proves the query; nil if there is no such circuit, which [Policy.Validate] refuses.
+func (q *Query) Shape() *credential.Shape {
+	shape, _ := shapeOf(q.Circuit)
+	return shape
+}
+
 func (q *Query) validate() error {
 	if !credential.ValidName(q.ID) {
 		return errors.New("its id is not a plain name")
 	}
-	if len(q.Issuers) == 0 || len(q.Issuers) > MaxIssuers {
-		return fmt.Errorf("%d issuers, want 1 to %d", len(q.Issuers), MaxIssuers)
+	shape, err := shapeOf(q.Circuit)
+	if err != nil {
+		return err
+	}
+	if most := 1 << (2 * shape.IssuerDepth); len(q.Issuers) == 0 || len(q.Issuers) > most {
+		return fmt.Errorf("%d issuers, %s takes 1 to %d", len(q.Issuers), shape.Circuit, most)
 	}
 	for i, did := range q.Issuers {
 		if !credential.ValidName(did) || i > 0 && q.Issuers[i-1] >= did {

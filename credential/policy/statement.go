@@ -17,6 +17,7 @@ type Statement struct {
 	Verifier         string              `json:"verifier"`
 	Policy           credential.Digest   `json:"policy"`
 	Query            string              `json:"query"`
+	Circuit          string              `json:"circuit,omitempty"` // as in [Query]
 	Now              credential.UnixTime `json:"now"`
 	FreshnessSeconds int                 `json:"freshness_seconds"`
 	Schema           credential.Element  `json:"schema"`
@@ -45,7 +46,7 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 			return nil, fmt.Errorf("policy %s, query %q: %w", p.ID, q.ID, err)
 		}
 		s := Statement{
-			Version: 1, Verifier: p.Verifier, Policy: digest, Query: q.ID, Now: credential.UnixTimeOf(now),
+			Version: 1, Verifier: p.Verifier, Policy: digest, Query: q.ID, Circuit: q.Circuit, Now: credential.UnixTimeOf(now),
 			FreshnessSeconds: p.FreshnessSeconds, Schema: q.Schema, Issuers: q.Issuers, Clauses: []Clause{},
 			Disclose: q.Disclose, Scope: q.Scope, SubjectScope: q.SubjectScope,
 		}
@@ -73,6 +74,13 @@ func ParseStatement(text []byte) (*Statement, error) {
 	return &s, nil
 }
 
+// Shape is that of the circuit that proves the statement; nil if there is no such circuit, which [Statement.Validate]
+// refuses.
+func (s *Statement) Shape() *credential.Shape {
+	shape, _ := shapeOf(s.Circuit)
+	return shape
+}
+
 // Canonical is the RFC 8785 form, which is part of the challenge.
 func (s *Statement) Canonical() ([]byte, error) { return credential.Canonical(s) }
 
@@ -90,7 +98,7 @@ func (s *Statement) Validate() error {
 	if err := validateNow(s.Now.Time()); err != nil {
 		return fmt.Errorf("statement %q: %w", s.Query, err)
 	}
-	q := Query{ID: s.Query, Issuers: s.Issuers, Clauses: slices.Clone(s.Clauses), Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope}
+	q := Query{ID: s.Query, Circuit: s.Circuit, Issuers: s.Issuers, Clauses: slices.Clone(s.Clauses), Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope}
 	for i := range q.Clauses {
 		q.Clauses[i] = q.Clauses[i].unresolved()
 	}

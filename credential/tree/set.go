@@ -10,28 +10,35 @@ import (
 // SetCapacity is how many members a set may have.
 const SetCapacity = 1 << (2 * credential.SetDepth)
 
-// Set is a set of field elements: members deduplicated, ascending as integers, in a tree of depth 6 padded with the
+// Set is a set of field elements: members deduplicated, ascending as integers, in a tree of fixed depth padded with the
 // last member, so that the empty leaf is never a member.
 type Set struct {
+	depth   int
 	members []credential.Element
 	levels  [][]credential.Element // levels[0] are the members and one copy of the last as padding, up to a multiple of 4
 	padding []credential.Element   // padding[l]: the node over padding only, at level l
 }
 
-// NewSet builds a set. It refuses none, more than 4,096, and the element 0, which means absent.
+// NewSet builds a set of depth 6. It refuses none, more than 4,096, and the element 0, which means absent.
 func NewSet(members []credential.Element) (*Set, error) {
+	return NewSetOfDepth(credential.SetDepth, members)
+}
+
+// NewSetOfDepth builds a set in a tree of another depth, which holds 4^depth members. Sets of the same members and
+// different depths have different roots.
+func NewSetOfDepth(depth int, members []credential.Element) (*Set, error) {
 	m := slices.Clone(members)
 	slices.SortFunc(m, credential.Element.Cmp)
 	m = slices.Compact(m)
-	if len(m) == 0 || len(m) > SetCapacity {
-		return nil, fmt.Errorf("set of %d members, want 1 to %d", len(m), SetCapacity)
+	if capacity := 1 << (2 * depth); len(m) == 0 || len(m) > capacity {
+		return nil, fmt.Errorf("set of %d members, want 1 to %d", len(m), capacity)
 	}
 	if m[0].IsZero() {
 		return nil, fmt.Errorf("0 cannot be a member of a set, as it means absent")
 	}
-	s := &Set{members: m}
+	s := &Set{depth: depth, members: m}
 	level, pad := m, m[len(m)-1]
-	for range credential.SetDepth {
+	for range depth {
 		s.levels, s.padding = append(s.levels, level), append(s.padding, pad)
 		level, pad = parents(level, pad), credential.C4(pad, pad, pad, pad)
 	}
@@ -59,7 +66,7 @@ func parents(level []credential.Element, pad credential.Element) []credential.El
 }
 
 // Root is the root of the tree.
-func (s *Set) Root() credential.Element { return s.levels[credential.SetDepth][0] }
+func (s *Set) Root() credential.Element { return s.levels[s.depth][0] }
 
 // Members are the members, ascending.
 func (s *Set) Members() []credential.Element { return slices.Clone(s.members) }
@@ -87,7 +94,7 @@ func (s *Set) AnyPath() Path { return s.pathAt(0) }
 
 func (s *Set) pathAt(index uint64) Path {
 	p := Path{Index: index}
-	for level := range credential.SetDepth {
+	for level := range s.depth {
 		position := index >> (2 * level)
 		var siblings [Arity - 1]credential.Element
 		next := 0

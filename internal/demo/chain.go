@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
@@ -100,7 +99,7 @@ func genesis(dir string, k chainKeys, keys KeySet, now time.Time) (*entry.Entry,
 	if !draft.Dev { // as quick as a dev chain, so that the story stays short
 		draft.Network, draft.SealIntervalSeconds, draft.GridSeconds = "bulla-demo", 1, 1
 	}
-	for _, name := range []string{circuits.Presentation, circuits.Enrolment} {
+	for _, name := range keys.Circuits() {
 		key, err := keys.VerifyingKey(name)
 		if err != nil {
 			return nil, err

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/enrolment"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/circuits/proving"
@@ -136,7 +135,7 @@ func (p *provers) verify() (measured, time.Duration, error) {
 	p.mu.Lock()
 	last := p.last
 	p.mu.Unlock()
-	key, err := p.keys.VerifyingKey(circuits.Presentation)
+	key, err := p.keys.VerifyingKey(last.public.Circuit())
 	if err != nil {
 		return last, 0, err
 	}

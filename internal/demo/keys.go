@@ -16,6 +16,7 @@ import (
 
 // KeySet is the Groth16 keys that a network runs on.
 type KeySet interface {
+	Circuits() []string
 	VerifyingKey(circuit string) (*keys.VerifyingKey, error)
 	ProvingKey(circuit string) (*keys.ProvingKey, error)
 }

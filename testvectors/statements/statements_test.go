@@ -74,7 +74,7 @@ func TestPresentation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := solved(new(presentation.Circuit), assignment); got != (family == "") {
+			if got := solved(presentation.NewCircuit(credential.Whole), assignment); got != (family == "") {
 				t.Errorf("the circuit accepts: %v, the twin says %q", got, family)
 			}
 		})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/openid"
@@ -51,8 +50,8 @@ func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked,
 		if q.ID != p.Queries[i].ID || s.Query != q.ID || s.Policy != digest || s.Verifier != p.Verifier || s.FreshnessSeconds != p.FreshnessSeconds {
 			return nil, fmt.Errorf("request: query %q is not the policy's", q.ID)
 		}
-		if q.Format != openid.Format || len(q.Meta.Systems) != 1 || q.Meta.Systems[0].Circuit != circuits.Presentation {
-			return nil, fmt.Errorf("request: query %q is not for one key of %s in our format", q.ID, circuits.Presentation)
+		if circuit := p.Queries[i].Shape().Circuit; q.Format != openid.Format || len(q.Meta.Systems) != 1 || q.Meta.Systems[0].Circuit != circuit || s.Circuit != p.Queries[i].Circuit {
+			return nil, fmt.Errorf("request: query %q is not for one key of %s in our format", q.ID, circuit)
 		}
 	}
 	a := &Asked{Genesis: genesis, Request: request, Policy: p}

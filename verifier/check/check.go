@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/presentation"
 	"github.com/bulla-id/bulla/circuits/verifying"
@@ -222,19 +221,18 @@ func (c *Checker) key(ctx context.Context, q *openid.CredentialQuery, now time.T
 		return nil, fmt.Errorf("look up verifying keys: %w", err)
 	}
 	for _, key := range c.Keys {
-		if key.Digest() == system.VerifyingKey && Listed(listed, key, now) {
+		if key.Digest() == system.VerifyingKey && key.Name() == system.Circuit && Listed(listed, key, now) {
 			return key, nil
 		}
 	}
 	return nil, Refuse(KeyNotListed, q.ID, nil)
 }
 
-// Listed tells whether the chain lists a key for the presentation circuit and accepts its proofs at that time.
+// Listed tells whether the chain lists a key, for its circuit, and accepts its proofs at that time.
 func Listed(list []entry.VerifyingKey, key *keys.VerifyingKey, at time.Time) bool {
 	for _, l := range list {
 		if l.KeyDigest == key.Digest() {
-			return l.Circuit == circuits.Presentation && key.Name() == circuits.Presentation &&
-				l.CircuitDigest == key.Circuit() && at.Before(l.NotAfter.Time())
+			return l.Circuit == key.Name() && l.CircuitDigest == key.Circuit() && at.Before(l.NotAfter.Time())
 		}
 	}
 	return false
