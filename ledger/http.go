@@ -3,8 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,21 +14,12 @@ import (
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
-const (
-	maxWait   = 30 * time.Second
-	immutable = "public, max-age=31536000, immutable"
-)
+const maxWait = 30 * time.Second
 
 // Handler is the ledger over HTTP. Everything but POST /v1/entries is public reading; entries are authorised by their
 // own signatures. Limits of time and headers are the server's (webapi.Serve).
 //
-//	GET  /checkpoint                       the published checkpoint: C2SP tlog-checkpoint with cosignatures
-//	GET  /tile/{L}/{N}[.p/{W}]             hash tile, C2SP tlog-tiles
-//	GET  /tile/entries/{N}[.p/{W}]         entry bundle: each entry behind its length in 16 bits
-//	GET  /genesis                          the first entry
-//	GET  /active/{row}/{name}              tile of the active tree
-//	GET  /registry/{digest}                canonical JSON named by a seal
-//	GET  /census/{digest}                  canonical JSON named by a seal
+//	GET  …                                 the static part: [Static.Routes]
 //	POST /v1/entries                       202 with a receipt; 200 if the entry was there
 //	GET  /v1/receipts/{index}              ?level=sealed&wait_seconds=20
 //	GET  /v1/signers/{signer}              the signer's next number
@@ -39,69 +28,13 @@ func (l *Log) Handler() http.Handler {
 	e := webapi.Engine(l.cfg.Logger, entry.MaxSize)
 	e.UseRawPath = true // signers are DIDs, which have / and % in them
 	public := e.Group("/", func(c *gin.Context) { c.Header("Access-Control-Allow-Origin", "*") })
-	public.GET("/checkpoint", l.getCheckpoint)
-	public.GET("/tile/*path", l.getTile)
-	public.GET("/genesis", l.getGenesis)
-	public.GET("/active/:row/:name", l.getActive)
-	public.GET("/registry/:digest", l.getDocument)
-	public.GET("/census/:digest", l.getDocument)
+	l.Static().Routes(public)
 	public.GET("/v1/receipts/:index", l.getReceipt)
 	public.GET("/v1/signers/:signer", l.getSigner)
 	e.POST("/v1/entries", l.postEntry)
 	e.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", l.getReady)
 	return e
-}
-
-func (l *Log) getCheckpoint(c *gin.Context) {
-	published, err := l.Published()
-	if err != nil {
-		webapi.Refuse(c, webapi.NewProblem(http.StatusNotFound, "not-published", "no checkpoint is published yet"))
-		return
-	}
-	c.Header("Cache-Control", "no-cache")
-	c.Data(http.StatusOK, "text/plain; charset=utf-8", published)
-}
-
-func (l *Log) getTile(c *gin.Context) {
-	data, err := l.tile(c.Param("path"))
-	l.serve(c, "application/octet-stream", data, err)
-}
-
-func (l *Log) getGenesis(c *gin.Context) {
-	raw, err := readEntry(l.cfg.Store, 0)
-	l.serve(c, "application/jose+json", raw, err)
-}
-
-func (l *Log) getActive(c *gin.Context) {
-	var name credential.Element
-	row, err := strconv.Atoi(c.Param("row"))
-	if err != nil || row < 0 || row > 4 || name.UnmarshalText([]byte(c.Param("name"))) != nil {
-		l.serve(c, "", nil, ErrAbsent)
-		return
-	}
-	data, err := l.cfg.Store.Get([]byte(elementKey(prefixTile, name)))
-	l.serve(c, "application/octet-stream", data, err)
-}
-
-func (l *Log) getDocument(c *gin.Context) {
-	var digest credential.Digest
-	if digest.UnmarshalText([]byte(c.Param("digest"))) != nil {
-		l.serve(c, "", nil, ErrAbsent)
-		return
-	}
-	data, err := l.cfg.Store.Get([]byte(documentKey(digest)))
-	l.serve(c, "application/json", data, err)
-}
-
-// serve answers with bytes that never change, or with a problem.
-func (l *Log) serve(c *gin.Context, contentType string, data []byte, err error) {
-	if err != nil {
-		l.refuse(c, err)
-		return
-	}
-	c.Header("Cache-Control", immutable)
-	c.Data(http.StatusOK, contentType, data)
 }
 
 func (l *Log) postEntry(c *gin.Context) {
@@ -183,14 +116,21 @@ func (l *Log) refuse(c *gin.Context, err error) {
 	case errors.Is(err, ErrStopped):
 		c.Header("Retry-After", "30")
 		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "stopped", "the ledger has stopped: send the same entry again later"))
-	case errors.Is(err, ErrAbsent):
-		webapi.Refuse(c, webapi.NewProblem(http.StatusNotFound, "not-found", "there is nothing by that name"))
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "canceled", "the request ended before the answer"))
 	default:
-		l.cfg.Logger.ErrorContext(c, "request failed", slog.String("path", c.FullPath()), slog.Any("error", err))
-		webapi.Refuse(c, webapi.NewProblem(http.StatusInternalServerError, "internal", "something went wrong here"))
+		refuseAbsent(c, l.cfg.Logger, err)
 	}
+}
+
+// Static is the part of the log that is files.
+func (l *Log) Static() *Static {
+	head := func() []byte {
+		published, err := l.Published()
+		if err != nil {
+			return nil
+		}
+		return published
+	}
+	return NewStatic(l.cfg.Store, head, l.signedSize, l.cfg.Logger)
 }
 
 // sequenceProblem tells a signer that lost count where to go on.
@@ -209,6 +149,3 @@ func (r *Refusal) status() int {
 	}
 	return http.StatusForbidden
 }
-
-// tileError keeps a path that is no tile apart from a store that failed.
-func tileError(path string) error { return fmt.Errorf("tile %s: %w", path, ErrAbsent) }

@@ -143,6 +143,9 @@ func compareRows(ctx context.Context, m *Machine, store Store) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := expectPruned(m, store, want); err != nil {
+		return 0, err
+	}
 	rows := len(want)
 	err = store.Each(nil, func(key, value []byte) error {
 		if err := ctx.Err(); err != nil {
@@ -168,6 +171,26 @@ func compareRows(ctx context.Context, m *Machine, store Store) (int, error) {
 		return 0, fmt.Errorf("row %q is missing: %w", key, errDamaged)
 	}
 	return rows, nil
+}
+
+// expectPruned takes the rows that the store has dropped out of those that follow from the entries.
+func expectPruned(m *Machine, store Reader, want map[string][]byte) error {
+	keptFrom, err := KeptFrom(store)
+	if err != nil || keptFrom == 0 {
+		return err
+	}
+	if keptFrom >= m.state.Seals {
+		return fmt.Errorf("the store keeps versions from seal %d on, and has %d: %w", keptFrom, m.state.Seals, errDamaged)
+	}
+	gone, err := dropped(m, keptFrom)
+	if err != nil {
+		return err
+	}
+	for key := range gone {
+		delete(want, key)
+	}
+	want[rowKeptFrom] = u64(keptFrom)
+	return nil
 }
 
 // compareCheckpoints checks that the checkpoints we gave out are of this tree.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 type draft struct {
 	seal entry.Seal
 	rows map[string][]byte
+	left []string // keys of tiles and documents that it leaves behind, ascending
 }
 
 // DraftSeal is the payload of the next seal, at that time. The operator signs it and applies it.
@@ -54,7 +56,12 @@ func (m *Machine) compute() (*draft, error) {
 	if m.draft != nil {
 		return m.draft, nil
 	}
-	update, err := tree.UpdateActive(m.readTile, m.state.Sealed.ActiveRoot, m.unsealed)
+	before := make(map[string]bool) // what stands at the places that change
+	read := func(row int, name credential.Element) ([]byte, error) {
+		before[elementKey(prefixTile, name)] = true
+		return m.readTile(row, name)
+	}
+	update, err := tree.UpdateActive(read, m.state.Sealed.ActiveRoot, m.unsealed)
 	if err != nil {
 		return nil, fmt.Errorf("update the active tree: %w", err)
 	}
@@ -76,8 +83,27 @@ func (m *Machine) compute() (*draft, error) {
 	}
 	d.rows[documentKey(d.seal.Registry)] = registry
 	d.rows[documentKey(d.seal.Census)] = census
+	if m.state.Seals > 0 {
+		before[documentKey(m.state.Sealed.Registry)] = true
+		before[documentKey(m.state.Sealed.Census)] = true
+	}
+	d.replace(before)
 	m.draft = d
 	return d, nil
+}
+
+// replace compares the tiles and documents that the seal puts there with those that were there, and keeps the books
+// for [Prune].
+func (d *draft) replace(before map[string]bool) {
+	for _, key := range slices.Collect(maps.Keys(d.rows)) {
+		if before[key] { // as it was
+			delete(d.rows, key)
+			delete(before, key)
+			continue
+		}
+		d.rows[prefixPut+key] = u64(d.seal.Height)
+	}
+	d.left = slices.Sorted(maps.Keys(before))
 }
 
 // readTile reads a tile by name; the row is in no key, as a name fits one row only.
@@ -122,6 +148,8 @@ func (s *step) seal(p entry.Seal) error {
 	for key, value := range d.rows {
 		s.rows[key] = value
 	}
+	s.rows[droppedKey(p.Height)] = leave(p.Time, d.left)
+	s.rows[numbered(prefixSeal, p.Height)] = u64(s.result.Index)
 	s.state.Seals++
 	s.state.Sealed = Sealed{
 		Index: s.result.Index, Digest: s.result.Digest, Time: p.Time,

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -12,15 +13,15 @@ const tileHeight = 8
 
 // tile returns the tile at a path below /tile/, which begins with a slash. Only what a signed checkpoint covers is
 // served. Absent tiles are [ErrAbsent].
-func (l *Log) tile(path string) ([]byte, error) {
+func (s *Static) tile(path string) ([]byte, error) {
 	t, ok := parseTilePath(path)
-	if !ok || !covered(t, l.signedSize()) {
-		return nil, tileError(path)
+	if !ok || !covered(t, s.size()) {
+		return nil, fmt.Errorf("tile %s: %w", path, ErrAbsent)
 	}
 	if t.L < 0 {
-		return l.bundle(t)
+		return s.bundle(t)
 	}
-	return tlog.ReadTileData(t, hashReader{l.cfg.Store})
+	return tlog.ReadTileData(t, hashReader{s.rows})
 }
 
 // parseTilePath reads /L/N and /entries/N through x/mod, which has the same paths with the height in them.
@@ -46,11 +47,11 @@ func covered(t tlog.Tile, size uint64) bool {
 }
 
 // bundle is the entries of a tile, each behind its length.
-func (l *Log) bundle(t tlog.Tile) ([]byte, error) {
+func (s *Static) bundle(t tlog.Tile) ([]byte, error) {
 	var out []byte
 	first := uint64(t.N) << tileHeight
 	for index := first; index < first+uint64(t.W); index++ {
-		raw, err := readEntry(l.cfg.Store, index)
+		raw, err := readEntry(s.rows, index)
 		if err != nil {
 			return nil, err
 		}

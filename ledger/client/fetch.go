@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,8 @@ import (
 const (
 	maxRedirects = 3
 	maxProblem   = 16 << 10
+	// maxGzipHeader is what gzip may add to an incompressible body, generously.
+	maxGzipHeader = 64 << 10
 )
 
 // Problem is an answer other than success: an RFC 9457 problem, or only a status if the host sent nothing better.
@@ -37,6 +40,7 @@ var (
 	ErrQuota         = &Problem{Code: "quota"}            // governance allows no more credentials
 	ErrDuplicateLeaf = &Problem{Code: "duplicate-leaf"}   // a leaf enters once, ever
 	ErrRevoked       = &Problem{Code: "revoked"}          // revoked is final
+	ErrNotKept       = &Problem{Code: "not-kept"}         // a version of the active tree that is no longer kept, or never was
 )
 
 // Is compares codes with one of the problems above.
@@ -103,7 +107,7 @@ func (f *fetcher) do(ctx context.Context, method, path string, body []byte, limi
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	request.Header.Set("Accept-Encoding", "identity") // so that the limit counts what is decoded
+	request.Header.Set("Accept-Encoding", "gzip") // ours to decode, so that the limit counts what comes out
 	if body != nil {
 		request.Header.Set("Content-Type", "application/jose+json")
 	}
@@ -115,15 +119,28 @@ func (f *fetcher) do(ctx context.Context, method, path string, body []byte, limi
 	if s := response.StatusCode; s != http.StatusOK && (s != http.StatusAccepted || method != http.MethodPost) {
 		return nil, fmt.Errorf("%s %s: %w", method, path, readProblem(response))
 	}
-	// Browsers decode before we see the body and may leave the header.
-	if e := response.Header.Get("Content-Encoding"); e != "" && e != "identity" && runtime.GOOS != "js" {
-		return nil, fmt.Errorf("%s %s: content encoding %q was not asked for", method, path, e)
-	}
-	data, err := readBounded(response.Body, limit)
+	data, err := readBody(response, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	return data, nil
+}
+
+// readBody reads a body of at most limit bytes, decoded.
+func readBody(response *http.Response, limit int) ([]byte, error) {
+	// Browsers decode before we see the body and may leave the header.
+	encoding := response.Header.Get("Content-Encoding")
+	if encoding == "" || encoding == "identity" || runtime.GOOS == "js" {
+		return readBounded(response.Body, limit)
+	}
+	if encoding != "gzip" {
+		return nil, fmt.Errorf("content encoding %q was not asked for", encoding)
+	}
+	z, err := gzip.NewReader(io.LimitReader(response.Body, int64(limit)+maxGzipHeader))
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w: %w", ErrTampered, err)
+	}
+	return readBounded(z, limit)
 }
 
 func readBounded(r io.Reader, limit int) ([]byte, error) {

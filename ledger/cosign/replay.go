@@ -80,9 +80,24 @@ func (c *Cosigner) replaySome(ctx context.Context, next client.Checkpoint) error
 			return fmt.Errorf("commit replayed entries: %w", err)
 		}
 		c.machine.Committed()
+		if err := c.prune(); err != nil {
+			return err
+		}
 	}
 	if interrupted != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, interrupted)
+	}
+	return nil
+}
+
+// prune drops all versions of the active tree but the last: nobody reads them here.
+func (c *Cosigner) prune() error {
+	last, seals := c.machine.Sealed()
+	for more := seals > 0; more; {
+		var err error
+		if more, err = ledger.Prune(c.store, seals-1, last.Time); err != nil {
+			return err
+		}
 	}
 	return nil
 }

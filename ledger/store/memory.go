@@ -29,11 +29,15 @@ func (m *Memory) Get(key []byte) ([]byte, error) {
 	return bytes.Clone(value), nil
 }
 
-// Commit implements [ledger.Store].
+// Commit implements [ledger.Store]; nil removes a row.
 func (m *Memory) Commit(rows map[string][]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, value := range rows {
+		if value == nil {
+			delete(m.rows, key)
+			continue
+		}
 		m.rows[key] = bytes.Clone(value)
 	}
 	return nil

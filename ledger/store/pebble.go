@@ -6,6 +6,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -37,10 +38,14 @@ func Open(cfg Config) (*Pebble, error) {
 	}
 	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger, MemTableSize: memTableSize})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w. If another process has it open, stop that one; if the folder is damaged, repair it with "+
+			"`bulla ledger rebuild` from a mirror, or restore a backup that is newer", err)
 	}
 	return &Pebble{db}, nil
 }
+
+// Err says why the store is out of order, or nil.
+func (p *Pebble) Err() error { return p.db.Err() }
 
 // Get implements [ledger.Reader].
 func (p *Pebble) Get(key []byte) ([]byte, error) {
@@ -52,8 +57,18 @@ func (p *Pebble) Get(key []byte) ([]byte, error) {
 }
 
 // Commit implements [ledger.Store]: one atomic batch, synced. After an error it is open whether the batch is on disk,
-// and the store refuses everything.
-func (p *Pebble) Commit(set map[string][]byte) error { return p.db.Commit(rows.Batch{Set: set}) }
+// and the store refuses everything. nil removes a row.
+func (p *Pebble) Commit(set map[string][]byte) error {
+	batch := rows.Batch{Set: make(map[string][]byte, len(set))}
+	for key, value := range set {
+		if value == nil {
+			batch.Delete = append(batch.Delete, key)
+			continue
+		}
+		batch.Set[key] = value
+	}
+	return p.db.Commit(batch)
+}
 
 // Each implements [ledger.Store]: it visits a snapshot.
 func (p *Pebble) Each(prefix []byte, visit func(key, value []byte) error) error {

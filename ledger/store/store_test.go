@@ -70,10 +70,14 @@ func TestContract(t *testing.T) {
 				if got, _ := s.Get([]byte("a")); string(got) != "two" {
 					t.Errorf("got %q after overwriting", got)
 				}
+				commit(t, s, map[string][]byte{"a": nil, "never": nil, "b": {1}})
+				if _, err := s.Get([]byte("a")); !errors.Is(err, ledger.ErrAbsent) {
+					t.Errorf("after removing: %v", err)
+				}
 			})
 			t.Run("each", func(t *testing.T) {
 				s, end := open(t), errors.New("enough")
-				commit(t, s, map[string][]byte{"a": nil, "b1": nil, "b2": {}, "b\xff": nil, "c": nil, "\xff\xff": nil})
+				commit(t, s, map[string][]byte{"a": {}, "b1": {}, "b2": {}, "b\xff": {}, "c": {}, "\xff\xff": {}})
 				var keys []string
 				collect := func(key, _ []byte) error { keys = append(keys, string(key)); return nil }
 				if err := s.Each([]byte("b"), collect); err != nil || fmt.Sprintf("%q", keys) != `["b1" "b2" "b\xff"]` {
