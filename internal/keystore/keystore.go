@@ -25,6 +25,13 @@ import (
 // MaxSecret bounds one secret, in bytes.
 const MaxSecret = 64 << 10
 
+const (
+	// maxSealed bounds an encrypted file: a secret with what age adds.
+	maxSealed = MaxSecret + 4<<10
+	// maxWorkFactor is the most of scrypt's cost that we pay for a file: 2^20 takes a gigabyte.
+	maxWorkFactor = 20
+)
+
 // ErrAbsent is returned for a secret that is not there.
 var ErrAbsent = errors.New("secret is not in the key store")
 
@@ -32,7 +39,7 @@ var ErrAbsent = errors.New("secret is not in the key store")
 type Config struct {
 	Dir        string
 	Passphrase string
-	// WorkFactor is the base-2 logarithm of scrypt's cost; 0 means 18 (about a second).
+	// WorkFactor is the base-2 logarithm of scrypt's cost, 1 to 20; 0 means 18 (about a second).
 	WorkFactor int
 }
 
@@ -54,7 +61,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open key store: %w", err)
 	}
 	s := &Store{dir: cfg.Dir}
-	sealed, err := os.ReadFile(filepath.Join(cfg.Dir, identityFile))
+	sealed, err := readSealed(filepath.Join(cfg.Dir, identityFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, s.create(cfg)
 	}
@@ -64,7 +71,24 @@ func Open(cfg Config) (*Store, error) {
 	return s, s.open(sealed, cfg.Passphrase)
 }
 
+// readSealed reads an encrypted file of a size that we write.
+func readSealed(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	sealed, err := io.ReadAll(io.LimitReader(file, maxSealed+1))
+	if err == nil && len(sealed) > maxSealed {
+		err = fmt.Errorf("%s has more than %d bytes: it is none of ours", path, maxSealed)
+	}
+	return sealed, err
+}
+
 func (s *Store) create(cfg Config) error {
+	if cfg.WorkFactor < 0 || cfg.WorkFactor > maxWorkFactor {
+		return fmt.Errorf("create key store: work factor %d, want 1 to %d", cfg.WorkFactor, maxWorkFactor)
+	}
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
 		return fmt.Errorf("create key store: %w", err)
@@ -85,6 +109,7 @@ func (s *Store) open(sealed []byte, passphrase string) error {
 	if err != nil {
 		return fmt.Errorf("open key store: %w", err)
 	}
+	scrypt.SetMaxWorkFactor(maxWorkFactor)
 	text, err := decrypt(sealed, scrypt)
 	if err != nil {
 		return fmt.Errorf("open key store %s: wrong passphrase or damaged file", s.dir)
@@ -100,7 +125,11 @@ func decrypt(sealed []byte, identity age.Identity) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(r, MaxSecret+1))
+	secret, err := io.ReadAll(io.LimitReader(r, MaxSecret+1))
+	if err == nil && len(secret) > MaxSecret {
+		err = fmt.Errorf("more than %d bytes", MaxSecret)
+	}
+	return secret, err
 }
 
 // Get reads a secret, or returns [ErrAbsent].
@@ -108,7 +137,7 @@ func (s *Store) Get(name string) ([]byte, error) {
 	if err := validateName(name); err != nil {
 		return nil, err
 	}
-	sealed, err := os.ReadFile(filepath.Join(s.dir, name+".age"))
+	sealed, err := readSealed(filepath.Join(s.dir, name+".age"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%q: %w", name, ErrAbsent)
 	}

@@ -1,0 +1,42 @@
+// Package fuzztest has what our fuzz targets ask of every parser: that a refusal says something, and not too much, and
+// that a hostile input costs no more memory than its size allows. The targets and their corpora are listed in
+// doc/fuzzing.md, which a test here holds to the tree.
+package fuzztest
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxError bounds the text of a refusal, in bytes: a stranger must not be able to fill our logs with what they send.
+const MaxError = 2048
+
+// Refused fails unless err says what is wrong in text that is safe to log: short, valid UTF-8, no control characters but
+// line breaks (of joined errors).
+func Refused(t testing.TB, err error) {
+	t.Helper()
+	hidden := func(r rune) bool { return unicode.IsControl(r) && r != '\n' }
+	switch text := err.Error(); {
+	case strings.TrimSpace(text) == "":
+		t.Errorf("refused with %T, which says nothing", err)
+	case len(text) > MaxError:
+		t.Errorf("refused with %d bytes of text, at most %d: %.200q…", len(text), MaxError, text)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
+		t.Errorf("refused with text that must not be logged: %q", text)
+	}
+}
+
+// Bounded fails if f allocates more than limit bytes in all, freed or not. Nothing else should run meanwhile.
+func Bounded(t testing.TB, limit int, f func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(limit) {
+		t.Errorf("%d bytes were allocated, at most %d", got, limit)
+	}
+}
