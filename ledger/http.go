@@ -23,6 +23,7 @@ const maxWait = 30 * time.Second
 //	POST /v1/entries                       202 with a receipt; 200 if the entry was there
 //	GET  /v1/receipts/{index}              ?level=sealed&wait_seconds=20
 //	GET  /v1/signers/{signer}              the signer's next number
+//	GET  /v1/status                        [Status]: clock, scrub, sizes
 //	GET  /healthz, /readyz
 func (l *Log) Handler() http.Handler {
 	e := webapi.Engine(l.cfg.Logger, entry.MaxSize)
@@ -31,6 +32,7 @@ func (l *Log) Handler() http.Handler {
 	l.Static().Routes(public)
 	public.GET("/v1/receipts/:index", l.getReceipt)
 	public.GET("/v1/signers/:signer", l.getSigner)
+	public.GET("/v1/status", l.getStatus)
 	e.POST("/v1/entries", l.postEntry)
 	e.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", l.getReady)
@@ -88,14 +90,6 @@ func (l *Log) getSigner(c *gin.Context) {
 		Next   uint64 `json:"next_seq"`
 		Signer string `json:"signer"`
 	}{next, signer})
-}
-
-func (l *Log) getReady(c *gin.Context) {
-	if l.Ready() != nil {
-		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "stopped", "the ledger takes no entries; its log says why"))
-		return
-	}
-	c.String(http.StatusOK, "ready\n")
 }
 
 // refuse maps errors to the wire. Inner errors go to the log only.

@@ -51,6 +51,8 @@ type Config struct {
 	// KeepVersions is how long tiles and documents of older seals can be read after the next seal was published. The
 	// default, 8 days, is longer than any policy's freshness. Less than 0: for ever.
 	KeepVersions time.Duration
+	ScrubEvery   time.Duration // from the start of one pass to the next; 24 h, less than 0: never
+	ScrubRate    int           // bytes a second that the scrub reads; 1 MiB
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -74,6 +76,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.KeepVersions == 0 {
 		cfg.KeepVersions = 8 * 24 * time.Hour
+	}
+	if cfg.ScrubEvery == 0 {
+		cfg.ScrubEvery = 24 * time.Hour
+	}
+	if cfg.ScrubRate <= 0 {
+		cfg.ScrubRate = 1 << 20
 	}
 	return cfg, nil
 }
@@ -115,6 +123,8 @@ type Log struct {
 	unpublish head          // the newest checkpoint with a seal, to be published; written by run
 	changed   chan struct{} // closed and replaced when head or published change
 	broken    error         // why the log stopped by itself
+	clock     clock         // written by run
+	scrub     ScrubStatus   // written by scrubs
 }
 
 // head is a signed checkpoint with the last seal in its tree.
@@ -189,16 +199,6 @@ func (l *Log) stopError() error {
 		return fmt.Errorf("%w: %w", ErrStopped, l.broken)
 	}
 	return ErrStopped
-}
-
-// Ready tells whether the log takes entries; the error says why not.
-func (l *Log) Ready() error {
-	select {
-	case <-l.stopped:
-		return l.stopError()
-	default:
-		return nil
-	}
 }
 
 // Close stops the sequencer after the batch that it is writing. The store stays open: it is the caller's.

@@ -94,7 +94,7 @@ func Open(cfg Config) (*Log, error) {
 	}
 	m, err := NewMachine(cfg.Store)
 	if err != nil {
-		return nil, fmt.Errorf("open ledger: %w", err)
+		return nil, fmt.Errorf("open ledger: %w", advise(err))
 	}
 	if m.Size() == 0 {
 		return nil, fmt.Errorf("open ledger: %w", errNoChain(cfg.Register))
@@ -104,12 +104,13 @@ func Open(cfg Config) (*Log, error) {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	if err := l.recover(); err != nil {
-		return nil, fmt.Errorf("open ledger: %w", err)
+		return nil, fmt.Errorf("open ledger: %w", advise(err))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	l.wait.Go(func() { l.run(ctx) })
 	l.wait.Go(func() { l.publish(ctx) })
+	l.wait.Go(func() { l.scrubs(ctx) })
 	return l, nil
 }
 
@@ -118,11 +119,30 @@ func errNoChain(r Register) error {
 	if _, err := r.Read(); errors.Is(err, ErrAbsent) {
 		return errors.New("the store is empty: found the chain first")
 	}
-	return fmt.Errorf("the store is empty, but the register holds a signed checkpoint. %s", repairAdvice)
+	return advise(errors.New("the store is empty, but the register holds a signed checkpoint"))
 }
 
-const repairAdvice = "Restore the store from a backup that is newer, or from a mirror, check it with `bulla ledger verify`, " +
-	"and start again; do not delete the register"
+const repairAdvice = "Repair the store with `bulla ledger rebuild`, from its own entries if they are whole or from a mirror, or restore " +
+	"a backup that is newer; check it with `bulla ledger verify`, and start again. Do not delete the register"
+
+// registerError is about the register, not the store.
+type registerError struct{ error }
+
+func (e registerError) Error() string {
+	return e.error.Error() + ". Put it back; if it is lost, write the newest checkpoint that cosigners or mirrors have seen in its place"
+}
+
+func (e registerError) Unwrap() error { return e.error }
+
+// advise adds what to do to an error that keeps a log from opening.
+func advise(err error) error {
+	var register registerError
+	var format *FormatError
+	if errors.As(err, &register) || errors.As(err, &format) { // they say it themselves
+		return err
+	}
+	return fmt.Errorf("%w. %s", err, repairAdvice)
+}
 
 // newLog checks that the keys are the chain's. It starts nothing.
 func newLog(cfg Config, m *Machine) (*Log, error) {
@@ -152,34 +172,32 @@ func newLog(cfg Config, m *Machine) (*Log, error) {
 
 // recover compares store and register and takes up signing where it ended.
 func (l *Log) recover() error {
-	last, err := l.cfg.Register.Read()
-	if errors.Is(err, ErrAbsent) {
-		return errors.New("the register of the last signed checkpoint is missing. Put it back; if it is lost, write the newest " +
-			"checkpoint that cosigners or mirrors have seen in its place")
-	}
+	signed, err := l.readRegister()
 	if err != nil {
-		return fmt.Errorf("read the register: %w", err)
-	}
-	signed, err := parseCheckpoint(last, l.genesis.Origin, l.verifier)
-	if err != nil {
-		return fmt.Errorf("the register does not hold a checkpoint of this log: %w", err)
+		return registerError{err}
 	}
 	size := l.machine.Size()
 	if size < signed.size {
-		return fmt.Errorf("the store has %d entries, but %d are signed: entries are lost. %s", size, signed.size, repairAdvice)
+		return fmt.Errorf("the store has %d entries, but %d are signed: entries are lost", size, signed.size)
 	}
 	root, err := RootAt(l.cfg.Store, signed.size)
 	if err != nil {
-		return fmt.Errorf("%w. %s", err, repairAdvice)
+		return err
 	}
 	if root != signed.root {
-		return fmt.Errorf("the store's first %d entries are not those that were signed. %s", signed.size, repairAdvice)
+		return fmt.Errorf("the store's first %d entries are not those that were signed", signed.size)
 	}
 	if root, err = l.machine.Root(); err != nil {
-		return fmt.Errorf("%w. %s", err, repairAdvice)
+		return err
 	}
 	if err := readBack(l.cfg.Store, size-min(size, tail), size, root); err != nil {
-		return fmt.Errorf("%w. %s", err, repairAdvice)
+		return err
+	}
+	if err := checkRows(l.cfg.Store, l.machine); err != nil {
+		return err
+	}
+	if err := clearMark(l.cfg.Store, size, root, l.cfg.Logger); err != nil {
+		return err
 	}
 	l.head = head{checkpoint: signed}
 	if err := l.recoverPublished(); err != nil {
@@ -187,6 +205,22 @@ func (l *Log) recover() error {
 	}
 	seal, _ := l.machine.Sealed()
 	return l.sign(size, seal.Index > 0 && (!l.published.sealed || seal.Index > l.published.seal))
+}
+
+// readRegister reads the checkpoint that was signed last.
+func (l *Log) readRegister() (checkpoint, error) {
+	last, err := l.cfg.Register.Read()
+	if errors.Is(err, ErrAbsent) {
+		return checkpoint{}, errors.New("the register of the last signed checkpoint is missing")
+	}
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("read the register: %w", err)
+	}
+	signed, err := parseCheckpoint(last, l.genesis.Origin, l.verifier)
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("the register does not hold a checkpoint of this log: %w", err)
+	}
+	return signed, nil
 }
 
 // recoverPublished loads the checkpoint that was served last.
@@ -200,11 +234,11 @@ func (l *Log) recoverPublished() error {
 	}
 	published, err := parseCheckpoint(text, l.genesis.Origin, l.verifier)
 	if err != nil {
-		return fmt.Errorf("the published checkpoint in the store: %w. %s", err, repairAdvice)
+		return fmt.Errorf("the published checkpoint in the store: %w", err)
 	}
 	root, err := RootAt(l.cfg.Store, published.size)
 	if err != nil || root != published.root || published.size > l.head.size {
-		return fmt.Errorf("the published checkpoint in the store is not of this log: %w. %s", errors.Join(err, errDamaged), repairAdvice)
+		return fmt.Errorf("the published checkpoint in the store is not of this log: %w", errors.Join(err, errDamaged))
 	}
 	seal, err := lastSeal(l.cfg.Store, published.size)
 	if err != nil {

@@ -111,17 +111,6 @@ func dropBefore(r Reader, height uint64, rows map[string][]byte) error {
 	return nil
 }
 
-// dropped is what [Prune] has removed from a store that keeps seals from a height on, by the rows before pruning.
-func dropped(r Reader, keptFrom uint64) (map[string][]byte, error) {
-	rows := make(map[string][]byte)
-	for height := uint64(1); height <= keptFrom; height++ {
-		if err := dropBefore(r, height, rows); err != nil {
-			return nil, err
-		}
-	}
-	return rows, nil
-}
-
 // versions is what the sequencer remembers of pruning.
 type versions struct {
 	seal uint64 // index of the published seal that was looked at last

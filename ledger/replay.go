@@ -37,9 +37,17 @@ type Report struct {
 }
 
 // Replay runs every entry through a fresh machine and returns what follows from them, or the first entry that should
-// not have been accepted. progress, if not nil, is called now and then with the number of entries done.
+// not have been accepted. It keeps all rows in memory: [Rebuild] does not. progress, if not nil, is called now and then
+// with the number of entries done.
 func Replay(ctx context.Context, source Source, progress func(done uint64)) (Report, error) {
-	m, err := replay(ctx, source, progress, func(*Machine) error { return nil })
+	return Rebuild(ctx, source, newHeap(), progress)
+}
+
+// Rebuild is [Replay] into an empty store, with the memory of some hundred entries. What comes out is the store that a
+// ledger would have that was given these entries, whatever the format of the store that they are from: it is the repair of
+// a damaged store, and the migration of an old one. A ledger opens it beside the register of the old one.
+func Rebuild(ctx context.Context, source Source, into Store, progress func(done uint64)) (Report, error) {
+	m, err := replay(ctx, source, into, progress, func(*Machine) error { return nil })
 	if err != nil {
 		return Report{}, err
 	}
@@ -56,15 +64,17 @@ func (m *Machine) report() (Report, error) {
 	}, nil
 }
 
-// nothing is a reader without rows: a machine over it keeps everything in memory.
-type nothing struct{}
+// commitEvery is how many entries a replay commits at once. Rows of a batch are in memory.
+const commitEvery = 256
 
-func (nothing) Get([]byte) ([]byte, error) { return nil, ErrAbsent }
-
-func replay(ctx context.Context, source Source, progress func(uint64), after func(*Machine) error) (*Machine, error) {
-	m, err := NewMachine(nothing{})
+// replay runs all entries through a machine whose rows go into an empty store. after is called for each entry.
+func replay(ctx context.Context, source Source, into Store, progress func(uint64), after func(*Machine) error) (*Machine, error) {
+	m, err := NewMachine(into)
 	if err != nil {
 		return nil, err
+	}
+	if m.Size() > 0 {
+		return nil, errors.New("replay into a store that is not empty")
 	}
 	for index := uint64(0); ; index++ {
 		if err := ctx.Err(); err != nil {
@@ -83,6 +93,11 @@ func replay(ctx context.Context, source Source, progress func(uint64), after fun
 		if err := after(m); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", index, err)
 		}
+		if index%commitEvery == commitEvery-1 {
+			if err := flush(m, into); err != nil {
+				return nil, err
+			}
+		}
 		if progress != nil && index%64 == 0 {
 			progress(index + 1)
 		}
@@ -93,17 +108,35 @@ func replay(ctx context.Context, source Source, progress func(uint64), after fun
 	if progress != nil {
 		progress(m.Size())
 	}
-	return m, nil
+	return m, flush(m, into)
+}
+
+// flush commits what the machine holds.
+func flush(m *Machine, into Store) error {
+	rows, err := m.Changes()
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	if err := into.Commit(rows); err != nil {
+		return fmt.Errorf("commit what was replayed: %w", err)
+	}
+	m.Committed()
+	return nil
 }
 
 // VerifyStore is the offline checker behind `bulla ledger verify`: it replays the entries of a store and compares every
 // row with what follows from them, both ways, then the published checkpoint and, if register is not nil, the
-// last-signed register. The error names the first difference. It needs memory for all rows.
+// last-signed register. The error names the first difference. It needs memory for all rows: [VerifyStoreOn] does not.
 func VerifyStore(ctx context.Context, store Store, register Register, progress func(done uint64)) (Report, error) {
+	return VerifyStoreOn(ctx, store, register, newHeap(), progress)
+}
+
+// VerifyStoreOn is [VerifyStore] with an empty store to replay into, which will hold as much as the one that is verified.
+func VerifyStoreOn(ctx context.Context, store Store, register Register, scratch Store, progress func(done uint64)) (Report, error) {
 	if _, err := checkVersion(store); err != nil {
 		return Report{}, err
 	}
-	m, err := replay(ctx, Entries{store}, progress, func(m *Machine) error { return compareHashes(m, store) })
+	m, err := replay(ctx, Entries{store}, scratch, progress, func(m *Machine) error { return compareHashes(m, store) })
 	if err != nil {
 		return Report{}, err
 	}
@@ -111,7 +144,10 @@ func VerifyStore(ctx context.Context, store Store, register Register, progress f
 	if err != nil {
 		return Report{}, err
 	}
-	if report.Rows, err = compareRows(ctx, m, store); err != nil {
+	if err := pruneLike(m, scratch, store); err != nil {
+		return Report{}, err
+	}
+	if report.Rows, err = compareRows(ctx, scratch, store); err != nil {
 		return Report{}, err
 	}
 	return report, compareCheckpoints(m, store, register)
@@ -137,44 +173,52 @@ func compareHashes(m *Machine, store Reader) error {
 	return nil
 }
 
-// compareRows compares all rows, both ways.
-func compareRows(ctx context.Context, m *Machine, store Store) (int, error) {
-	want, err := m.Changes()
-	if err != nil {
-		return 0, err
-	}
-	if err := expectPruned(m, store, want); err != nil {
-		return 0, err
-	}
-	rows := len(want)
+// compareRows compares all rows of a store with those that follow from its entries, both ways.
+func compareRows(ctx context.Context, want, store Store) (rows int, err error) {
 	err = store.Each(nil, func(key, value []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if string(key) == rowCheckpoint || strings.HasPrefix(string(key), prefixOwner) {
+		if string(key) == rowCheckpoint || string(key) == rowMark || strings.HasPrefix(string(key), prefixOwner) {
 			return nil
 		}
-		expected, ok := want[string(key)]
+		expected, err := want.Get(key)
 		switch {
-		case !ok:
+		case isAbsent(err):
 			return fmt.Errorf("row %q does not follow from the entries: %w", key, errDamaged)
+		case err != nil:
+			return err
 		case !bytes.Equal(value, expected):
 			return fmt.Errorf("row %q is not what follows from the entries: %w", key, errDamaged)
 		}
-		delete(want, string(key))
+		rows++
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	for key := range want {
-		return 0, fmt.Errorf("row %q is missing: %w", key, errDamaged)
-	}
-	return rows, nil
+	expected := 0
+	return rows, want.Each(nil, func(key, _ []byte) error {
+		if expected++; expected <= rows { // as many as the store has: all of them, if none is missing
+			return ctx.Err()
+		}
+		return missing(want, store)
+	})
 }
 
-// expectPruned takes the rows that the store has dropped out of those that follow from the entries.
-func expectPruned(m *Machine, store Reader, want map[string][]byte) error {
+// missing names the first row that the store lacks.
+func missing(want, store Store) error {
+	return want.Each(nil, func(key, _ []byte) error {
+		_, err := store.Get(key)
+		if isAbsent(err) {
+			return fmt.Errorf("row %q is missing: %w", key, errDamaged)
+		}
+		return err
+	})
+}
+
+// pruneLike drops from the replayed rows what the store has dropped.
+func pruneLike(m *Machine, scratch, store Store) error {
 	keptFrom, err := KeptFrom(store)
 	if err != nil || keptFrom == 0 {
 		return err
@@ -182,14 +226,11 @@ func expectPruned(m *Machine, store Reader, want map[string][]byte) error {
 	if keptFrom >= m.state.Seals {
 		return fmt.Errorf("the store keeps versions from seal %d on, and has %d: %w", keptFrom, m.state.Seals, errDamaged)
 	}
-	gone, err := dropped(m, keptFrom)
-	if err != nil {
-		return err
+	for more := true; more; {
+		if more, err = Prune(scratch, keptFrom, m.state.Sealed.Time+1); err != nil {
+			return err
+		}
 	}
-	for key := range gone {
-		delete(want, key)
-	}
-	want[rowKeptFrom] = u64(keptFrom)
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 // The key space. Numbers are big endian. Rows marked once are written once and never change. Nothing is ever deleted but
 // what [Prune] drops: tiles and documents that no kept seal needs, with their "u" and "o".
-// All but "c", "w" and "x" follow from the entries: [VerifyStore] recomputes every one.
+// All but "c", "m", "w" and "x" follow from the entries: [VerifyStore] recomputes every one.
 //
 //	key                    value                                    whoever can change it can make us …
 //	v                      format version (u32)                     refuse to start
@@ -32,6 +32,7 @@ import (
 //	                       keys t‖… and r‖… that it left behind
 //	w                      height of the first seal kept (u64)      likewise
 //	b ‖ u64      once      log index of the seal of that height     serve another seal, which fits no digest; noticed by every reader
+//	m                      mark of damage that the scrub found      refuse to start, or forget it until the next pass
 //	c                      published checkpoint (signed note)       serve an older one; readers refuse to go back
 //	x ‖ …                  rows of who owns the machine             whatever that owner says: see ledger/cosign
 const (
@@ -40,6 +41,7 @@ const (
 	rowRegistry   = "g"
 	rowCheckpoint = "c"
 	rowKeptFrom   = "w"
+	rowMark       = "m"
 
 	prefixEntry    = "e"
 	prefixResult   = "a"
@@ -57,9 +59,6 @@ const (
 	prefixSeal     = "b"
 	prefixOwner    = "x"
 )
-
-// formatVersion is the version of the key space.
-const formatVersion = 2
 
 // Reader reads committed rows.
 type Reader interface {
@@ -107,21 +106,6 @@ func getU64(r Reader, key string) (n uint64, found bool, err error) {
 	}
 	n, err = parseU64(key, value)
 	return n, err == nil, err
-}
-
-// checkVersion refuses a store written in a format that we do not know. An empty store is fine.
-func checkVersion(r Reader) (empty bool, err error) {
-	value, err := r.Get([]byte(rowVersion))
-	if errors.Is(err, ErrAbsent) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read the store's format version: %w", err)
-	}
-	if len(value) != 4 || binary.BigEndian.Uint32(value) != formatVersion {
-		return false, fmt.Errorf("the store has format version %x, this program knows only %d: use the program that wrote it", value, formatVersion)
-	}
-	return false, nil
 }
 
 // Result is what an entry became.

@@ -24,9 +24,12 @@ func (l *Log) nextSeal() time.Time {
 	return last.Time.Time().Add(time.Duration(pause) * time.Second)
 }
 
-// untilSeal is how long to sleep, at least a little, so that a clock that stands still does not make us spin.
+// untilSeal is how long to sleep: at least a little, so that a clock that stands still does not make us spin, and not for
+// long, so that a clock that was wrong is noticed.
 func (l *Log) untilSeal() time.Duration {
-	return max(10*time.Millisecond, l.nextSeal().Sub(l.cfg.Now()))
+	now := l.cfg.Now()
+	l.watchClock(now)
+	return min(wake, max(10*time.Millisecond, l.nextSeal().Sub(now)))
 }
 
 // sealIfDue applies a seal as the last entry of the batch, so that the checkpoint that is cosigned ends with it.
