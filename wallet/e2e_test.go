@@ -46,7 +46,7 @@ func newCountry(t *testing.T) *country {
 	c := &country{t: t}
 	c.checked, c.cheating = provers(t, false), provers(t, true)
 	c.chain = ledgertest.New(t, func(g *entry.Genesis) {
-		for _, name := range []string{circuits.Enrolment, circuits.Presentation} {
+		for _, name := range []string{circuits.Enrolment, circuits.Presentation, circuits.PresentationSmall} {
 			vk := ledgertest.Must(development.VerifyingKey(name))(t)
 			g.VerifyingKeys = append(g.VerifyingKeys, entry.VerifyingKey{
 				Circuit: name, CircuitDigest: vk.Circuit(), KeyDigest: vk.Digest(), NotAfter: credential.UnixTimeOf(time.Now().Add(time.Hour)),
@@ -80,7 +80,7 @@ func newCountry(t *testing.T) *country {
 
 func provers(t *testing.T, unchecked bool) wallet.Provers {
 	kept := map[string]wallet.Prover{}
-	for _, name := range []string{circuits.Enrolment, circuits.Presentation} {
+	for _, name := range []string{circuits.Enrolment, circuits.Presentation, circuits.PresentationSmall} {
 		kept[name] = circuitstest.Prover(t, name, unchecked)
 	}
 	return func(_ context.Context, circuit string, _ credential.Digest) (wallet.Prover, error) {
@@ -122,6 +122,8 @@ func (c *country) register(key *jose.SigningKey) []*policy.Policy {
 	second := land
 	second.ID = "land2"
 	second.Disclose = nil
+	smallLand := land
+	smallLand.Circuit = circuits.PresentationSmall
 	vote, pledge, rooms := home, land, home
 	vote.Scope = &policy.Scope{Service: "vote", Once: true}
 	pledge.SubjectScope = &policy.Scope{Service: "pledge", Once: true}
@@ -129,6 +131,7 @@ func (c *country) register(key *jose.SigningKey) []*policy.Policy {
 	var policies []*policy.Policy
 	for id, queries := range map[string][]policy.Query{
 		"residence": {home}, "both": {home, land}, "two-parcels": {land, second}, "vote": {vote}, "pledge": {pledge}, "rooms": {rooms},
+		"two-circuits": {home, smallLand},
 	} {
 		p := &policy.Policy{
 			Version: 1, ID: id, Verifier: bank, Name: credential.Text{English: id}, Purpose: credential.Text{English: "test"},
@@ -147,7 +150,10 @@ func (c *country) newVerifier(url string, key *jose.SigningKey, policies []*poli
 	c.t.Helper()
 	return ledgertest.Must(verifier.New(verifier.Config{
 		DID: bank, PublicURL: url, SigningKey: key, ResultKey: ledgertest.Key(c.t, "results"), Policies: policies,
-		VerifyingKeys: [][]byte{circuitstest.VerifyingKey(c.t, circuits.Presentation).Bytes()}, Ledger: c.chain.Client(), Store: verifierstore.NewMemory(),
+		VerifyingKeys: [][]byte{
+			circuitstest.VerifyingKey(c.t, circuits.Presentation).Bytes(), circuitstest.VerifyingKey(c.t, circuits.PresentationSmall).Bytes(),
+		},
+		Ledger: c.chain.Client(), Store: verifierstore.NewMemory(),
 		Authority: &webapi.Authority{Key: ledgertest.Key(c.t, "api"), Issuer: url, Audience: url, Clock: time.Now},
 	}))(c.t)
 }
@@ -222,6 +228,16 @@ func TestEndToEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s := result(); s.State != verifier.Verified || s.Result == "" {
+			t.Errorf("status %+v", s)
+		}
+	})
+	t.Run("two circuits in one response", func(t *testing.T) {
+		link, result := c.session("two-circuits")
+		r := ledgertest.Must(ann.Read(ctx, link))(t)
+		if _, err := ann.Answer(ctx, r.Consent(nil)); err != nil {
+			t.Fatal(err)
+		}
+		if s := result(); s.State != verifier.Verified {
 			t.Errorf("status %+v", s)
 		}
 	})
@@ -374,6 +390,16 @@ func TestEndToEnd(t *testing.T) {
 		p.System = "another"
 		if code := answer(r, map[string]openid.Presentation{"residence": p}); code == "" {
 			t.Error("accepted")
+		}
+	})
+	t.Run("circuit that was not asked for", func(t *testing.T) {
+		r := fetch("two-circuits")
+		a, b := attempt(r, 0, annSecrets.Master, home), attempt(r, 1, annSecrets.Master, land)
+		b.N = a.N
+		whole := r.Object.Query.Credentials[0].Meta.Systems[0]
+		b.System.Circuit, b.System.VerifyingKey, b.Statement.Circuit = whole.Circuit, whole.VerifyingKey, ""
+		if code := answer(r, map[string]openid.Presentation{"residence": prove(a), "land": prove(b)}); code != "proof_invalid" {
+			t.Errorf("code %q", code)
 		}
 	})
 	t.Run("old root", func(t *testing.T) {

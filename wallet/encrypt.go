@@ -12,6 +12,10 @@ import (
 	"github.com/bulla-id/bulla/internal/openid"
 )
 
+// maxWorkFactor is the most of scrypt's cost that we pay, for our own vault or for a backup that somebody hands us: 2^20
+// takes a gigabyte.
+const maxWorkFactor = 20
+
 // newIdentity draws an identity and encrypts it to a passphrase; the result is base64url.
 func newIdentity(passphrase string, workFactor int) (*age.X25519Identity, string, error) {
 	if passphrase == "" {
@@ -20,8 +24,8 @@ func newIdentity(passphrase string, workFactor int) (*age.X25519Identity, string
 	if workFactor == 0 {
 		workFactor = DefaultWorkFactor
 	}
-	if workFactor < 1 || workFactor > 22 {
-		return nil, "", fmt.Errorf("work factor %d, want 1 to 22", workFactor)
+	if workFactor < 1 || workFactor > maxWorkFactor {
+		return nil, "", fmt.Errorf("work factor %d, want 1 to %d", workFactor, maxWorkFactor)
 	}
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -48,6 +52,7 @@ func openIdentity(sealed, passphrase string) (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, ErrPassphrase // it is empty
 	}
+	scrypt.SetMaxWorkFactor(maxWorkFactor)
 	text, err := decrypt(encrypted, scrypt, maxIdentity)
 	if err != nil {
 		return nil, ErrPassphrase

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -114,6 +115,13 @@ func TestReadChecks(t *testing.T) {
 		{"a choice of proof systems", wallet.CodeUnsupported, meta(func(m *openid.Meta) { m.Systems = append(m.Systems, m.Systems[0]) })},
 		{"another proof system", wallet.CodeUnsupported, system(func(s *openid.System) { s.System = "plonk" })},
 		{"another circuit", wallet.CodeUnsupported, system(func(s *openid.System) { s.CircuitDigest = credential.Digest{1} })},
+		{"the whole statement's circuit by another name", wallet.CodeUnsupported, system(func(s *openid.System) { s.Circuit = circuits.PresentationSmall })},
+		{"a smaller circuit than the policy's", wallet.CodeUnsupported, system(func(s *openid.System) {
+			small := ledgertest.Must(circuits.Named(circuits.PresentationSmall))(t)
+			s.Circuit, s.CircuitDigest = small.Name, small.Digest
+		})},
+		{"policy changed: another circuit", wallet.CodeWider, unregistered(func(p *policy.Policy) { p.Queries[0].Circuit = circuits.PresentationSmall })},
+		{"statement of another circuit", wallet.CodeWider, meta(func(m *openid.Meta) { m.Statement.Circuit = circuits.PresentationSmall })},
 		{"the enrolment circuit", wallet.CodeUnsupported, system(func(s *openid.System) { s.Circuit = "enrolment-1" })},
 		{"key that the chain does not list", wallet.CodeKeyNotListed, system(func(s *openid.System) { s.VerifyingKey = credential.Digest{1} })},
 		{"key of the other circuit", wallet.CodeKeyNotListed, system(func(s *openid.System) { s.VerifyingKey = enrolmentKey })},
@@ -123,6 +131,8 @@ func TestReadChecks(t *testing.T) {
 			wantCode(t, err, c.code)
 		})
 	}
+	_, err := person.Read(t.Context(), w.request("smaller-land"))
+	wantCode(t, err, wallet.CodeKeyNotListed)
 	keyID := openid.RequestKeyID(bank, w.verifier.Public().KeyID())
 	for _, c := range []struct {
 		name, link string

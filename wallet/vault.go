@@ -34,7 +34,7 @@ var (
 type VaultConfig struct {
 	Storage    Storage
 	Passphrase string
-	// WorkFactor is the base-2 logarithm of scrypt's cost for what is written; 0: [DefaultWorkFactor].
+	// WorkFactor is the base-2 logarithm of scrypt's cost for what is written, 1 to 20; 0: [DefaultWorkFactor].
 	WorkFactor int
 	// Genesis is the one chain that the vault is for. Opening may leave it zero.
 	Genesis credential.Digest

@@ -167,6 +167,9 @@ func (w *world) addPolicies() {
 	resident.Scope = &policy.Scope{Service: "reader"}
 	second := owner
 	second.ID, second.Disclose, second.SubjectScope = "land2", nil, nil
+	smaller := second
+	smaller.Circuit = circuits.PresentationSmall // for which the chain lists no key
+	w.addPolicy("smaller-land", smaller)
 	w.addPolicy("residence", resident)
 	w.addPolicy("land", owner)
 	w.addPolicy("both", resident, owner)
@@ -412,7 +415,6 @@ func (w *world) object(id string) *openid.RequestObject {
 		}
 		return nil, errors.New("unknown schema")
 	}))(w.t)
-	c := ledgertest.Must(circuits.Named(circuits.Presentation))(w.t)
 	o := &openid.RequestObject{
 		ClientID: openid.ClientIDPrefix + bank, ResponseType: "vp_token", ResponseMode: "direct_post", ResponseURI: w.server.URL + "/bank/response",
 		Nonce: credential.RandomElement().String(), State: "state", Audience: openid.SelfIssued,
@@ -421,6 +423,7 @@ func (w *world) object(id string) *openid.RequestObject {
 		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: text}},
 	}
 	for i, s := range statements {
+		c := ledgertest.Must(circuits.Named(s.Shape().Circuit))(w.t)
 		schema := &residence
 		if p.Queries[i].Schema == schemaID(&landTitle) {
 			schema = &landTitle

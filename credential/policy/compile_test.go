@@ -196,6 +196,53 @@ func TestUnprovable(t *testing.T) {
 }
 
 // Once is fine where it means what it says.
+// A query that names the small circuit may ask no more than that proves, and its issuers are in a set of that depth.
+func TestSmallCircuit(t *testing.T) {
+	schema := titles()
+	small := func(clauses ...policy.Clause) (*policy.Compiled, error) {
+		s := statement(t, schema, clauses...)
+		s.Circuit = credential.Small.Circuit
+		return s.Compile(context(schema))
+	}
+	area := policy.Clause{Claim: "area", AtLeast: "1.0"}
+	got, err := small(area, area)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuers, err := tree.NewSetOfDepth(4, []credential.Element{credential.IssuerID(land), credential.IssuerID(survey)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Shape != credential.Small || got.Issuers.Root() != issuers.Root() {
+		t.Errorf("compiled for %s with the issuer set %s", got.Shape.Circuit, got.Issuers.Root())
+	}
+	for name, clauses := range map[string][]policy.Clause{
+		"three intervals": {area, area, area}, "a set": {{Claim: "right", In: []string{"owner", "heir"}}},
+	} {
+		if _, err := small(clauses...); !errors.Is(err, policy.ErrUnprovable) {
+			t.Errorf("%s: %v, want %v", name, err, policy.ErrUnprovable)
+		}
+		if _, err := statement(t, schema, clauses...).Compile(context(schema)); err != nil {
+			t.Errorf("%s, whole: %v", name, err)
+		}
+	}
+	for _, circuit := range []string{"presentation-1", "presentation-0", "enrolment-1"} {
+		s := statement(t, schema, area)
+		s.Circuit = circuit
+		if _, err := s.Compile(context(schema)); err == nil {
+			t.Errorf("circuit %q is accepted", circuit)
+		}
+	}
+	p := purchase(t, schema, area)
+	p.Queries[0].Circuit, p.Queries[0].Issuers = credential.Small.Circuit, nil
+	for i := range 257 {
+		p.Queries[0].Issuers = append(p.Queries[0].Issuers, fmt.Sprintf("did:web:%03d.example", i))
+	}
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "257 issuers, presentation-small-1 takes 1 to 256") {
+		t.Errorf("257 issuers: %v", err)
+	}
+}
+
 func TestProvableScopes(t *testing.T) {
 	once := &policy.Scope{Service: "counter", Once: true}
 	for name, change := range map[string]func(*policy.Policy, *credential.Schema){

@@ -85,6 +85,32 @@ func TestNewSetRefuses(t *testing.T) {
 	}
 }
 
+// A set of few members has paths of each depth that is large enough, and a root of its own at each.
+func TestSetOfDepth(t *testing.T) {
+	members := randomMembers(rand.New(rand.NewPCG(3, 3)), 17)
+	roots := make(map[credential.Element]bool)
+	for depth := 3; depth <= credential.SetDepth; depth++ {
+		set, err := tree.NewSetOfDepth(depth, members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, err := set.Path(members[16])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := path.Verify(members[16], set.Root(), depth); err != nil {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+		roots[set.Root()] = true
+	}
+	if len(roots) != 4 {
+		t.Errorf("%d different roots, want 4", len(roots))
+	}
+	if _, err := tree.NewSetOfDepth(2, members); err == nil {
+		t.Error("17 members at depth 2 are accepted")
+	}
+}
+
 func TestSetIsIndependentOfOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Uint64Range(1, 50), 1, 40).Draw(t, "members")
