@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/store"
@@ -18,28 +19,36 @@ import (
 
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "What an operator or auditor of the chain does"}
-	cmd.AddCommand(ledgerVerifyCommand())
+	cmd.AddCommand(ledgerVerifyCommand(), ledgerInitCommand(), ledgerProfileCommand(), ledgerCosignCommand(), ledgerGovernCommand())
 	return cmd
 }
 
 func ledgerVerifyCommand() *cobra.Command {
-	var chain, data string
+	var chain, data, config string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Replay the whole chain and compare everything with it",
 		Long: `Fetches every entry, runs it through a fresh state machine (signatures, authority, sequence numbers, active tree, seals)
-and compares what follows with the signed checkpoint. With --data it replays the store of a ledger that is not running
-and compares every row of it as well. The first difference is named.`,
+and compares what follows with the signed checkpoint. With --config or --data it replays the store of a ledger that is not
+running and compares every row of it as well. The first difference is named.`,
 		Example: `  bulla ledger verify --chain data/chain.json
+  bulla ledger verify --config ledger/ledger.json
   bulla ledger verify --data data/ledger`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			progress := replayProgress(cmd)
 			var report ledger.Report
 			var err error
-			if data != "" {
-				report, err = verifyStore(cmd.Context(), data, progress)
-			} else {
+			switch {
+			case config != "":
+				var cfg office.LedgerConfig
+				if cfg, err = office.ReadLedgerConfig(config); err == nil {
+					report, err = verifyStore(cmd.Context(), cfg.Store, cfg.Register, progress)
+				}
+			case data != "":
+				register := filepath.Join(filepath.Dir(filepath.Clean(data)), "last-signed")
+				report, err = verifyStore(cmd.Context(), filepath.Join(data, "store"), register, progress)
+			default:
 				report, err = verifyChain(cmd.Context(), chain, progress)
 			}
 			if err != nil {
@@ -49,7 +58,9 @@ and compares every row of it as well. The first difference is named.`,
 		},
 	}
 	cmd.Flags().StringVar(&chain, "chain", "data/chain.json", "profile of a running chain")
-	cmd.Flags().StringVar(&data, "data", "", "folder of a ledger that is not running, with store and register")
+	cmd.Flags().StringVar(&config, "config", "", "configuration of a ledger that is not running, with store and register")
+	cmd.Flags().StringVar(&data, "data", "", "folder of a dev network's ledger that is not running")
+	cmd.MarkFlagsMutuallyExclusive("chain", "data", "config")
 	return cmd
 }
 
@@ -60,12 +71,15 @@ func replayProgress(cmd *cobra.Command) func(uint64) {
 	return func(done uint64) { _ = bar.Set64(int64(done)) }
 }
 
-func verifyStore(ctx context.Context, dir string, progress func(uint64)) (ledger.Report, error) {
-	rows, err := store.Open(store.Config{Dir: filepath.Join(dir, "store")})
+func verifyStore(ctx context.Context, dir, registerFile string, progress func(uint64)) (ledger.Report, error) {
+	if err := exists(dir); err != nil { // opening would make it
+		return ledger.Report{}, err
+	}
+	rows, err := store.Open(store.Config{Dir: dir})
 	if err != nil {
 		return ledger.Report{}, err
 	}
-	register, err := store.NewFileRegister(filepath.Join(filepath.Dir(filepath.Clean(dir)), "last-signed"), nil)
+	register, err := store.NewFileRegister(registerFile, nil)
 	if err != nil {
 		return ledger.Report{}, errors.Join(err, rows.Close())
 	}

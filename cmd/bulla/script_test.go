@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -8,6 +9,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if rehearsed, ok := os.LookupEnv(processVariable); ok {
+		rehearse(rehearsed)
+		return
+	}
 	testscript.Main(m, map[string]func(){"bulla": main})
 }
 

@@ -18,29 +18,40 @@ import (
 
 	"github.com/bulla-id/bulla/internal/demo"
 	"github.com/bulla-id/bulla/internal/keystore"
+	"github.com/bulla-id/bulla/internal/office"
 )
 
 // passphraseVariable names the environment variable that opens key stores and wallets without asking.
 const passphraseVariable = "BULLA_PASSPHRASE"
 
 func serveCommand() *cobra.Command {
-	var data string
+	var data, role, config string
 	var port int
 	var dev, verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run every role on loopback",
-		Long: `Starts ledger, a replaying cosigner, three agencies and two relying parties in one process on 127.0.0.1, on a dev chain
+		Short: "Run one office of a production chain, or every role on loopback",
+		Long: `With --role, serves one office of a production chain: ledger, issuer or verifier, as its configuration says (strict JSON;
+paths in it are relative to it). The key store's passphrase is in ` + passphraseVariable + `, or asked for. Interrupted, it lets
+running requests finish. doc/operations.md starts a whole chain.
+
+With --dev, starts ledger, a replaying cosigner, three agencies and two relying parties in one process on 127.0.0.1, on a dev chain
 with development keys, and says what to try. Everything is kept in the data folder and found again at the next start.
 
 The key store is encrypted under the passphrase in ` + passphraseVariable + `. Without it a random one is made and kept in the data
 folder beside it: good enough to develop, and for nothing else.`,
 		Example: `  bulla serve --dev
-  bulla serve --dev --data /tmp/bulla --port 9000`,
+  bulla serve --dev --data /tmp/bulla --port 9000
+  bulla serve --role ledger --config ledger/ledger.json
+  bulla serve --role issuer --config land/issuer.json
+  bulla serve --role verifier --config city/verifier.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if role != "" {
+				return serveRole(cmd, office.Role(role), config, verbose)
+			}
 			if !dev {
-				return errors.New("only --dev can be served so far: a production chain needs keys from a ceremony")
+				return errors.New("say what to serve: --dev, or an office of a production chain with --role and --config (doc/operations.md)")
 			}
 			passphrase, err := devPassphrase(data)
 			if err != nil {
@@ -56,9 +67,15 @@ folder beside it: good enough to develop, and for nothing else.`,
 		},
 	}
 	cmd.Flags().BoolVar(&dev, "dev", false, "a dev chain with development keys, all roles in one process")
+	cmd.Flags().StringVar(&role, "role", "", "an office of a production chain: ledger, issuer or verifier")
+	cmd.Flags().StringVar(&config, "config", "", "configuration of that office, a JSON file")
 	cmd.Flags().StringVar(&data, "data", "data", "data folder")
 	cmd.Flags().IntVar(&port, "port", 8700, "first of seven consecutive ports")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log what happens to standard error")
+	cmd.MarkFlagsMutuallyExclusive("dev", "role")
+	cmd.MarkFlagsMutuallyExclusive("dev", "config")
+	cmd.MarkFlagsMutuallyExclusive("role", "data")
+	cmd.MarkFlagsMutuallyExclusive("role", "port")
 	return cmd
 }
 

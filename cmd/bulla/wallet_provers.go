@@ -5,19 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
+	"github.com/bulla-id/bulla/circuits/ceremony"
+	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/proving"
 	"github.com/bulla-id/bulla/circuits/setup"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/wallet"
 )
 
-// provers load the development keys of a folder when the first proof is needed, and keep what they loaded. A command
-// proves one thing after another, so there is no lock.
+// provers load the keys of a folder, of a ceremony or for development, when the first proof is needed, and keep what they
+// loaded. A command proves one thing after another, so there is no lock.
 type provers struct {
 	dir  string
-	keys *setup.Development
+	keys provingKeys
 	made map[string]*proving.Prover // by circuit
+}
+
+// provingKeys are the keys of a folder.
+type provingKeys interface {
+	ProvingKey(circuit string) (*keys.ProvingKey, error)
+}
+
+// loadKeys loads the keys of a finished ceremony, or development keys. Whether they are the chain's is for find to see.
+func loadKeys(dir string) (provingKeys, error) {
+	if exists(filepath.Join(dir, ceremony.TranscriptFile)) == nil {
+		return ceremony.Keys(dir)
+	}
+	set, err := setup.Load(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there are no proving keys in %s: give the folder that has them with --keys (that of the chain's ceremony; bulla serve --dev makes one in its data folder)", dir)
+	}
+	return set, err
 }
 
 // find implements [wallet.Provers].
@@ -26,14 +46,11 @@ func (p *provers) find(_ context.Context, circuit string, verifyingKey credentia
 		return prover, nil
 	}
 	if p.keys == nil {
-		keys, err := setup.Load(p.dir)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("there are no proving keys in %s: give the folder that has them with --keys (bulla serve --dev makes one in its data folder)", p.dir)
-		}
+		set, err := loadKeys(p.dir)
 		if err != nil {
 			return nil, err
 		}
-		p.keys = keys
+		p.keys = set
 	}
 	key, err := p.keys.ProvingKey(circuit)
 	if err != nil {

@@ -1,0 +1,259 @@
+package office
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/bulla-id/bulla/credential"
+)
+
+// maxFile bounds every file that an office reads, in bytes.
+const maxFile = 256 << 10
+
+// Listen says where an office answers.
+type Listen struct {
+	Address string `json:"address"` // host:port
+	// Certificate and Key are PEM files. Without them the address must be on loopback, as behind a proxy that ends TLS.
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+	// PlainHTTP allows an address off loopback without TLS: for a network that only such a proxy reaches.
+	PlainHTTP bool `json:"plain_http,omitempty"`
+}
+
+// LedgerConfig is the file of the office that orders entries.
+type LedgerConfig struct {
+	Listen    Listen       `json:"listen"`
+	Secrets   string       `json:"secrets"`  // folder of the key store
+	Store     string       `json:"store"`    // folder of the rows
+	Register  string       `json:"register"` // file of the last signed checkpoint: apart from the store, and never restored with it
+	Cosigners []CosignerAt `json:"cosigners"`
+	Threshold int          `json:"threshold"` // how many of them must have signed what is published
+}
+
+// CosignerAt is a cosigner that the ledger asks.
+type CosignerAt struct {
+	Public string `json:"public"` // its public part, a file
+	URL    string `json:"url"`
+}
+
+// CosignerConfig is the file of an office that replays the chain and cosigns.
+type CosignerConfig struct {
+	Listen   Listen `json:"listen"`
+	Secrets  string `json:"secrets"`
+	Store    string `json:"store"`
+	Register string `json:"register"` // file of the last checkpoint that it cosigned: apart from the store
+	Chain    string `json:"chain"`    // the chain's profile, a file
+}
+
+// IssuerConfig is the file of an agency.
+type IssuerConfig struct {
+	Listen           Listen          `json:"listen"`
+	Secrets          string          `json:"secrets"`
+	Store            string          `json:"store"`           // folder of the records, encrypted
+	LastCheckpoint   string          `json:"last_checkpoint"` // file that remembers the last checkpoint it saw
+	Chain            string          `json:"chain"`
+	DID              string          `json:"did"`
+	Name             credential.Text `json:"name"`
+	URL              string          `json:"url"` // as registered on the chain
+	Schemas          []string        `json:"schemas"`
+	Registers        []string        `json:"enrolment_registers,omitempty"` // names of those it keeps beside its own
+	SubjectRegisters []string        `json:"subject_registers,omitempty"`   // names of those that it has the key of
+	VerifyingKey     string          `json:"verifying_key"`                 // of the enrolment circuit, a file
+	AcceptLoss       bool            `json:"accept_loss,omitempty"`         // go on although records are lost: doc/operations.md
+}
+
+// VerifierConfig is the file of a relying party.
+type VerifierConfig struct {
+	Listen         Listen   `json:"listen"`
+	Secrets        string   `json:"secrets"`
+	Store          string   `json:"store"` // folder of sessions, nonces and tags
+	LastCheckpoint string   `json:"last_checkpoint"`
+	Chain          string   `json:"chain"`
+	DID            string   `json:"did"`
+	URL            string   `json:"url"` // where wallets reach it; below a registered response URI
+	Policies       []string `json:"policies"`
+	VerifyingKeys  []string `json:"verifying_keys"` // of the presentation circuit, files
+}
+
+// ReadLedgerConfig reads the file of a ledger.
+func ReadLedgerConfig(path string) (c LedgerConfig, err error) {
+	return c, readConfig(path, &c, func(at func(*string)) error {
+		c.Listen.resolve(at)
+		for i := range c.Cosigners {
+			at(&c.Cosigners[i].Public)
+		}
+		return errors.Join(c.Listen.validate(), files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"register", &c.Register}),
+			apart(c.Register, c.Store), c.validateCosigners())
+	})
+}
+
+func (c *LedgerConfig) validateCosigners() error {
+	if c.Threshold < 1 || c.Threshold > len(c.Cosigners) {
+		return fmt.Errorf("threshold is %d of %d cosigners: a chain that others can trust needs at least 1, who is independent of this office", c.Threshold, len(c.Cosigners))
+	}
+	for i, cosigner := range c.Cosigners {
+		if cosigner.Public == "" {
+			return fmt.Errorf("cosigners[%d].public is missing", i)
+		}
+		if u, err := url.Parse(cosigner.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return fmt.Errorf("cosigners[%d].url %q is not a URL such as https://cosigner.example", i, cosigner.URL)
+		}
+	}
+	return nil
+}
+
+// ReadCosignerConfig reads the file of a cosigner.
+func ReadCosignerConfig(path string) (c CosignerConfig, err error) {
+	return c, readConfig(path, &c, func(at func(*string)) error {
+		c.Listen.resolve(at)
+		return errors.Join(c.Listen.validate(), files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"register", &c.Register}, named{"chain", &c.Chain}),
+			apart(c.Register, c.Store))
+	})
+}
+
+// ReadIssuerConfig reads the file of an agency.
+func ReadIssuerConfig(path string) (c IssuerConfig, err error) {
+	return c, readConfig(path, &c, func(at func(*string)) error {
+		c.Listen.resolve(at)
+		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
+			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
+			list(at, "schemas", c.Schemas))
+	})
+}
+
+// ReadVerifierConfig reads the file of a relying party.
+func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
+	return c, readConfig(path, &c, func(at func(*string)) error {
+		c.Listen.resolve(at)
+		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
+			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
+			list(at, "policies", c.Policies), list(at, "verifying_keys", c.VerifyingKeys))
+	})
+}
+
+// readConfig reads a file strictly. complete resolves paths with the function it is given, and validates.
+func readConfig(path string, target any, complete func(at func(*string)) error) error {
+	text, err := readFile(path)
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	if err := credential.ParseStrict(text, target); err != nil {
+		return fmt.Errorf("configuration %s: %w", path, err)
+	}
+	at := func(file *string) {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(path), *file)
+		}
+	}
+	if err := complete(at); err != nil {
+		return fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return nil
+}
+
+// readFile reads a file of bounded size.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxFile)
+	}
+	return data, nil
+}
+
+// named is a member of a configuration.
+type named struct {
+	name  string
+	value *string
+}
+
+func present(members ...named) error {
+	for _, m := range members {
+		if *m.value == "" {
+			return fmt.Errorf("%s is missing", m.name)
+		}
+	}
+	return nil
+}
+
+// files are members that must be there and are paths.
+func files(at func(*string), members ...named) error {
+	for _, m := range members {
+		at(m.value)
+	}
+	return present(members...)
+}
+
+// list is a member that is a list of paths, not empty.
+func list(at func(*string), name string, paths []string) error {
+	if len(paths) == 0 {
+		return fmt.Errorf("%s is missing or empty", name)
+	}
+	for i := range paths {
+		if paths[i] == "" {
+			return fmt.Errorf("%s[%d] is empty", name, i)
+		}
+		at(&paths[i])
+	}
+	return nil
+}
+
+// apart refuses a register in the store's own folder: whoever restores the store would restore the register with it, and
+// nobody would notice that entries are lost.
+func apart(register, store string) error {
+	inside, err := filepath.Rel(store, register)
+	if err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator)) {
+		return errors.New("register lies in the folder of store: keep it apart, so that restoring the one does not bring back the other")
+	}
+	return nil
+}
+
+func (l *Listen) resolve(at func(*string)) {
+	at(&l.Certificate)
+	at(&l.Key)
+}
+
+// validate refuses an address that would carry tokens and claims in clear.
+func (l *Listen) validate() error {
+	host, _, err := net.SplitHostPort(l.Address)
+	switch {
+	case l.Address == "":
+		return errors.New("listen.address is missing")
+	case err != nil:
+		return fmt.Errorf("listen.address %q is not host:port", l.Address)
+	case (l.Certificate == "") != (l.Key == ""):
+		return errors.New("listen.certificate and listen.key go together")
+	case l.Certificate != "" || l.PlainHTTP:
+		return nil
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("listen.address %q is not on loopback: give listen.certificate and listen.key, or set listen.plain_http if only a proxy that ends TLS reaches it", l.Address)
+	}
+	return nil
+}
+
+// tls is nil for plain HTTP.
+func (l *Listen) tls() (*tls.Config, error) {
+	if l.Certificate == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(l.Certificate, l.Key)
+	if err != nil {
+		return nil, fmt.Errorf("listen.certificate and listen.key: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
+}
