@@ -205,8 +205,22 @@ func ParseSigningKey(text []byte) (*SigningKey, error) {
 		return newSigningKey(secret)
 	case *ecdsa.PrivateKey:
 		if secret.Curve == elliptic.P256() {
-			return newSigningKey(secret)
+			return pairedKey(secret)
 		}
 	}
 	return nil, errors.New("signing key is neither Ed25519 nor P-256")
+}
+
+// pairedKey refuses a secret with a public key that is not its own: nobody could verify what it signs.
+func pairedKey(secret *ecdsa.PrivateKey) (*SigningKey, error) {
+	unpaired := errors.New("signing key: the public key is not that of the secret")
+	raw, err := secret.Bytes()
+	if err != nil {
+		return nil, unpaired
+	}
+	own, err := ecdsa.ParseRawPrivateKey(secret.Curve, raw)
+	if err != nil || !own.PublicKey.Equal(&secret.PublicKey) {
+		return nil, unpaired
+	}
+	return newSigningKey(own)
 }
