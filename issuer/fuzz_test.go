@@ -3,6 +3,7 @@ package issuer_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -51,6 +52,69 @@ func FuzzOffers(f *testing.F) {
 			}
 		case got.status < 400 || got.status > 499 || got.header.Get("Content-Type") != "application/problem+json":
 			t.Errorf("%d %s", got.status, got.body)
+		}
+	})
+}
+
+// Whatever a stranger sends for a token is refused as OAuth does, and spends nobody's code. CODE stands for a good one.
+func FuzzToken(f *testing.F) {
+	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code&pre-authorized_code=x", "application/x-www-form-urlencoded")
+	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code&pre-authorized_code=CODE&tx_code=1", "application/x-www-form-urlencoded")
+	f.Add("grant_type=authorization_code&grant_type=x", "application/x-www-form-urlencoded;charset=utf-8")
+	f.Add("%zz;=&", "application/x-www-form-urlencoded")
+	f.Add("--x\r\nContent-Disposition: form-data; name=\"grant_type\"\r\n\r\nx\r\n--x--", "multipart/form-data; boundary=x")
+	a := newAgency(f)
+	handler := a.Handler()
+	code := a.code(a.title(newPerson("Li Wei"), "1"))
+	f.Fuzz(func(t *testing.T, body, contentType string) {
+		got := ask(t, handler, call{path: "/agencies/land/token", body: strings.ReplaceAll(body, "CODE", code), contentType: contentType})
+		switch {
+		case got.status == http.StatusOK:
+			if !strings.Contains(body, "CODE") {
+				t.Errorf("%q is exchanged for a token", body)
+			}
+			code = a.code(a.title(newPerson("Li Wei"), "1"))
+		case got.status != http.StatusBadRequest && got.status != http.StatusUnauthorized || got.fields["error"] == nil || len(got.body) > 2048:
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	})
+}
+
+// Whatever a clerk asks of the rest of the admin API, it is answered or a problem, and nothing gets onto the chain.
+func FuzzAdmin(f *testing.F) {
+	for path, body := range map[string]string{
+		"/credentials/search": `{"person":"Li Wei","after":"","limit":5}`, "/credentials/search?": `{"person":"","limit":-1}`,
+		"/credentials/x/revoke": `{"reason":"lost"}`, "/credentials/1/suspend": `{"reason":""}`, "/enrolments/reset": `{"person":"Li Wei","register":"` + landDID + `"}`,
+	} {
+		f.Add(true, path, body)
+	}
+	f.Add(false, "/credentials?after=x&limit=1", "")
+	f.Add(false, "/credentials?limit=99999999999999999999", "")
+	f.Add(false, "/credentials/%2e%2e", "")
+	a := newAgency(f)
+	handler, bearer := a.Handler(), a.bearer(issuer.Scopes...)
+	f.Fuzz(func(t *testing.T, post bool, path, body string) {
+		target := "/agencies/land/admin/v1" + path
+		if u, err := url.ParseRequestURI(target); err != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "/offers") || u.Host != "" {
+			return // no server hands it on, or FuzzOffers has it
+		}
+		method := http.MethodGet
+		if post {
+			method = http.MethodPost
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, "https://agency.example"+target, strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+bearer)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code >= 500 || w.Code >= 400 && (w.Header().Get("Content-Type") != "application/problem+json" || w.Body.Len() > 4096) {
+			t.Errorf("%s %s: %d %s", method, target, w.Code, w.Body)
+		}
+		if a.ledger.count() != 0 {
+			t.Error("something reached the chain")
 		}
 	})
 }

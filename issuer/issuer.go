@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -166,7 +167,7 @@ var pathPattern = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
 // travel in the clear.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != text || !pathPattern.MatchString(u.Path) {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != text || !plainPath(u) {
 		return nil, fmt.Errorf("URL %q is not an absolute URL with a plain path and no slash at the end", text)
 	}
 	ip := net.ParseIP(u.Hostname())
@@ -175,6 +176,11 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("URL %q is neither https nor http on loopback", text)
 	}
 	return u, nil
+}
+
+// plainPath refuses escapes and dots, which a server could read in another way.
+func plainPath(u *url.URL) bool {
+	return pathPattern.MatchString(u.EscapedPath()) && (u.Path == "" || path.Clean(u.Path) == u.Path)
 }
 
 func (i *Issuer) addSchema(s *credential.Schema) error {

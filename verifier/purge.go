@@ -62,7 +62,8 @@ func (v *Verifier) due(now time.Time) (keys []string, err error) {
 func parseDue(key string) (at credential.UnixTime, id string, ok bool) {
 	number, id, ok := strings.Cut(strings.TrimPrefix(key, duePrefix), "/")
 	n, err := strconv.ParseUint(number, 16, 63)
-	return credential.UnixTime(n), id, ok && err == nil
+	at = credential.UnixTime(n)
+	return at, id, ok && err == nil && dueKey(at, id) == key
 }
 
 // purge drops one session. Nothing else changes a session that is due.
