@@ -42,7 +42,7 @@ type inputVector struct {
 	Schema       hexElement   `json:"schema"`
 	IssuerSet    hexElement   `json:"issuer_set"`
 	Now          hexElement   `json:"now"`
-	Clauses      []hexElement `json:"clauses"` // 42: intervals of mode, slot, low, high; equalities and memberships of mode, slot, value
+	Clauses      []hexElement `json:"clauses"` // 42, of which a smaller circuit has the first of each kind: intervals of mode, slot, low, high; equalities and memberships of mode, slot, value
 	Scope        hexElement   `json:"scope"`
 	SubjectScope hexElement   `json:"subject_scope"`
 }
@@ -217,6 +217,9 @@ func goodPolicies() []policyCase {
 			},
 			Disclose: []string{"right", "area"}, Scope: &policy.Scope{Service: "counter", Once: true}, SubjectScope: &policy.Scope{Shared: &entry},
 		}, disclosed: credential.Claims{"right": "owner", "area": "512.5"}},
+		{name: "small circuit", query: policy.Query{
+			Circuit: credential.Small.Circuit, Clauses: []policy.Clause{{Claim: "area", AtLeast: "500.0"}, {Claim: "since", AtLeastAgo: "P2Y"}}, Disclose: []string{"right"},
+		}, disclosed: credential.Claims{"right": "owner"}},
 		{name: "shared pseudonym, subject tag once", query: policy.Query{Scope: &policy.Scope{Shared: &entry}, SubjectScope: &policy.Scope{Service: "grant", Once: true}}},
 	}
 }
@@ -236,6 +239,15 @@ func badPolicies() []policyCase {
 		{name: "issuers in no order", layer: "policy", change: func(p *policy.Policy) { slices.Reverse(p.Queries[0].Issuers) }},
 		{name: "no purpose", layer: "policy", change: func(p *policy.Policy) { p.Purpose = credential.Text{} }},
 		{name: "freshness of 8 days", layer: "policy", change: func(p *policy.Policy) { p.FreshnessSeconds = 8 * 86400 }},
+		{name: "circuit that does not exist", layer: "policy", query: policy.Query{Circuit: "presentation-0"}},
+		{name: "circuit for enrolment", layer: "policy", query: policy.Query{Circuit: "enrolment-1"}},
+		{name: "circuit that no name means", layer: "policy", query: policy.Query{Circuit: credential.Whole.Circuit}},
+		{name: "three intervals in the small circuit", layer: "compile", query: policy.Query{
+			Circuit: credential.Small.Circuit, Clauses: slices.Repeat([]policy.Clause{{Claim: "area", AtLeast: "1.0"}}, 3),
+		}},
+		{name: "set in the small circuit", layer: "compile", query: policy.Query{
+			Circuit: credential.Small.Circuit, Clauses: []policy.Clause{{Claim: "right", In: []string{"owner"}}},
+		}},
 		bad("resolve", "unknown claim", policy.Clause{Claim: "height", AtLeast: "1"}),
 		bad("resolve", "period of a number", policy.Clause{Claim: "area", AtLeastAgo: "P1Y"}),
 		bad("resolve", "period before the year 0", policy.Clause{Claim: "since", AtLeastAgo: "P9999Y"}),

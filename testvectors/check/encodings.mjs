@@ -175,10 +175,10 @@ function rootOf(nodes, levels, pad) {
   return level.get(0n) ?? pad
 }
 
-function setRoot(elements) {
+function setRoot(elements, depth = 6) {
   const members = [...new Set(elements)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
-  demand(members.length >= 1 && members.length <= 4096 && members[0] !== 0n, 'members')
-  return rootOf(members.map((m, i) => [BigInt(i), m]), 6, members.at(-1))
+  demand(members.length >= 1 && members.length <= 4 ** depth && members[0] !== 0n, 'members')
+  return rootOf(members.map((m, i) => [BigInt(i), m]), depth, members.at(-1))
 }
 
 function checkPath(v) {

@@ -48,13 +48,21 @@ function rootOf(path, leaf, depth, layer) {
   }, leaf)
 }
 
+// shapes are the circuits: levels of the issuer set, and clauses of each kind.
+const shapes = {
+  'presentation-1': { depth: 6, intervals: 6, equalities: 4, memberships: 2 },
+  'presentation-small-1': { depth: 4, intervals: 2, equalities: 4, memberships: 0 },
+}
+
 const offInterval = { mode: 0, slot: 0, low: 0n, high: 0n }
 const offEquality = { mode: 0, slot: 0, value: 0n }
 const offMembership = { mode: 0, slot: 0, root: 0n }
 
 function parsePublic(p) {
+  demand(p.circuit === undefined || Object.hasOwn(shapes, p.circuit), 'encoding')
+  const shape = shapes[p.circuit ?? 'presentation-1']
   const out = {
-    root: element(p.root), schema: element(p.schema), issuerSet: element(p.issuer_set), now: number(p.now, 64),
+    shape, root: element(p.root), schema: element(p.schema), issuerSet: element(p.issuer_set), now: number(p.now, 64),
     intervals: p.intervals.map((c) => (c ? { ...c, low: number(c.low, 64), high: number(c.high, 64) } : offInterval)),
     equalities: p.equalities.map((c) => (c ? { ...c, value: element(c.value) } : offEquality)),
     memberships: p.memberships.map((c) => (c ? { ...c, root: element(c.root) } : offMembership)),
@@ -62,7 +70,7 @@ function parsePublic(p) {
     scope: element(p.scope), pseudonym: element(p.pseudonym),
     subjectScope: element(p.subject_scope), subjectTag: element(p.subject_tag),
   }
-  demand(out.intervals.length === 6 && out.equalities.length === 4 && out.memberships.length === 2, 'encoding')
+  for (const kind of ['intervals', 'equalities', 'memberships']) demand(out[kind].length === shape[kind], 'encoding')
   return out
 }
 
@@ -84,7 +92,7 @@ function presentation(p, w, paths) {
   const commitment = C4(CRED, holder, C4(...quarters), C4(from, until, subjectKey, element(w.salt)))
   const leaf = C4(LEAF, issuer, p.schema, commitment)
   demand(rootOf(paths[w.active_path], leaf, 18, 'P1') === p.root, 'P1')
-  demand(rootOf(paths[w.issuer_path], issuer, 6, 'P2') === p.issuerSet, 'P2')
+  demand(rootOf(paths[w.issuer_path], issuer, p.shape.depth, 'P2') === p.issuerSet, 'P2')
   demand(from <= p.now && p.now <= until, 'P3')
   clauses(p, w, claims, paths)
   demand(C4(LINK, secret, p.challenge, p.n) === p.link && C4(ITEM, blinding, p.challenge, p.n) === p.item, 'P5')

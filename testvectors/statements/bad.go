@@ -18,6 +18,7 @@ func Generate() *File {
 	v.badTags()
 	v.refusedOutside()
 	v.badEncodings()
+	v.small()
 	v.file.Enrolment = enrolments()
 	return v.file
 }

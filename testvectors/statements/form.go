@@ -20,27 +20,33 @@ func (f *File) formatPresentation(name, expect string, public presentation.Publi
 	}
 	p := &v.Public
 	p.Root, p.Schema, p.IssuerSet, p.Now = public.Root.Hex(), public.Schema.Hex(), public.IssuerSet.Hex(), number(public.Now)
-	p.Intervals, p.Equalities, p.Memberships = formatClauses(&public.Clauses)
+	shape := public.Shape
+	if shape == nil {
+		shape = credential.Whole
+	} else if shape != credential.Whole {
+		p.Circuit = shape.Circuit
+	}
+	p.Intervals, p.Equalities, p.Memberships = formatClauses(shape, &public.Clauses)
 	p.Challenge, p.N, p.Link, p.Item = public.Challenge.Hex(), public.N.Hex(), public.Link.Hex(), public.Item.Hex()
 	p.Scope, p.Pseudonym = public.Scope.Hex(), public.Pseudonym.Hex()
 	p.SubjectScope, p.SubjectTag = public.SubjectScope.Hex(), public.SubjectTag.Hex()
 	return v
 }
 
-func formatClauses(c *credential.Clauses) (intervals []*Interval, equalities []*Equality, memberships []*Membership) {
-	intervals, equalities = make([]*Interval, len(c.Intervals)), make([]*Equality, len(c.Equalities))
-	memberships = make([]*Membership, len(c.Memberships))
-	for i, v := range c.Intervals {
+func formatClauses(shape *credential.Shape, c *credential.Clauses) (intervals []*Interval, equalities []*Equality, memberships []*Membership) {
+	intervals, equalities = make([]*Interval, shape.Intervals), make([]*Equality, shape.Equalities)
+	memberships = make([]*Membership, shape.Memberships)
+	for i, v := range c.Intervals[:shape.Intervals] {
 		if v != (credential.Interval{}) {
 			intervals[i] = &Interval{uint8(v.Mode), v.Slot, number(v.Low), number(v.High)}
 		}
 	}
-	for i, v := range c.Equalities {
+	for i, v := range c.Equalities[:shape.Equalities] {
 		if v != (credential.Equality{}) {
 			equalities[i] = &Equality{uint8(v.Mode), v.Slot, v.Value.Hex()}
 		}
 	}
-	for i, v := range c.Memberships {
+	for i, v := range c.Memberships[:shape.Memberships] {
 		if v != (credential.Membership{}) {
 			memberships[i] = &Membership{uint8(v.Mode), v.Slot, v.Root.Hex()}
 		}
@@ -175,14 +181,25 @@ func (in *PresentationPublic) Parse() (presentation.Public, error) {
 	if !out.N.Fits31() {
 		p.fail("n", errors.New("it does not fit 31 bytes"))
 	}
-	p.clauses(in, &out.Clauses)
+	if in.Circuit != "" {
+		var err error
+		out.Shape, err = credential.ShapeOf(in.Circuit)
+		p.fail("circuit", err)
+	}
+	if p.err == nil {
+		p.clauses(in, &out)
+	}
 	return out, p.err
 }
 
 // clauses fills the clauses that are not off.
-func (p *parser) clauses(in *PresentationPublic, c *credential.Clauses) {
-	if !p.count("intervals", len(in.Intervals), len(c.Intervals)) || !p.count("equalities", len(in.Equalities), len(c.Equalities)) ||
-		!p.count("memberships", len(in.Memberships), len(c.Memberships)) {
+func (p *parser) clauses(in *PresentationPublic, out *presentation.Public) {
+	shape, c := out.Shape, &out.Clauses
+	if shape == nil {
+		shape = credential.Whole
+	}
+	if !p.count("intervals", len(in.Intervals), shape.Intervals) || !p.count("equalities", len(in.Equalities), shape.Equalities) ||
+		!p.count("memberships", len(in.Memberships), shape.Memberships) {
 		return
 	}
 	for i, v := range in.Intervals {

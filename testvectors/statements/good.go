@@ -83,6 +83,34 @@ func (v *vectors) good() {
 	}
 }
 
+// small are statements of the small circuit.
+func (v *vectors) small() {
+	of := func(seed uint64) (presentation.Public, presentation.Private) {
+		return circuitstest.RandomStatementOf(credential.Small, circuitstest.NewRand(2000+seed))
+	}
+	for seed := range uint64(3) {
+		public, private := of(seed)
+		v.add(fmt.Sprintf("small, random %d", seed), Holds, public, private)
+	}
+	bad := func(name, expect string, change func(*presentation.Public)) {
+		public, private := of(0)
+		change(&public)
+		v.add("small, "+name, expect, public, private)
+	}
+	bad("issuer set as deep as the whole circuit's", "P2", func(p *presentation.Public) {
+		_, private := of(0)
+		p.IssuerSet = set(private.Issuer).Root()
+	})
+	bad("empty interval", Policy, func(p *presentation.Public) {
+		p.Clauses.Intervals[1] = credential.Interval{Mode: anyOf, Slot: 0, Low: 9, High: 8}
+		p.Clauses.Equalities[3] = credential.Equality{Mode: anyOf | negated, Slot: 0, Value: credential.ElementFromUint64(3)}
+	})
+	bad("false interval", "P4", func(p *presentation.Public) {
+		p.Clauses.Intervals[1] = credential.Interval{Mode: required | negated, Slot: 0, Low: 1, High: mostNumber}
+	})
+	bad("another pseudonym", "P6", func(p *presentation.Public) { p.Pseudonym = next(p.Pseudonym) })
+}
+
 func (v *vectors) goodClauses() {
 	v.interval("required", Holds, credential.Interval{Mode: required, Slot: area, Low: encodedArea - 242, High: mostNumber})
 	v.interval("bounds are inclusive", Holds, credential.Interval{Mode: required, Slot: area, Low: encodedArea, High: encodedArea})

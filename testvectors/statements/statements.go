@@ -49,11 +49,12 @@ type Enrolment struct {
 
 // PresentationPublic is presentation.Public.
 type PresentationPublic struct {
+	Circuit      string        `json:"circuit,omitempty"` // empty: presentation-1
 	Root         string        `json:"root"`
 	Schema       string        `json:"schema"`
 	IssuerSet    string        `json:"issuer_set"`
 	Now          string        `json:"now"`
-	Intervals    []*Interval   `json:"intervals"` // null: off, all fields 0
+	Intervals    []*Interval   `json:"intervals"` // as many as the circuit has; null: off, all fields 0
 	Equalities   []*Equality   `json:"equalities"`
 	Memberships  []*Membership `json:"memberships"`
 	Challenge    string        `json:"challenge"`

@@ -5,6 +5,13 @@ const forms = (c) => [
   c.equals !== undefined, c.in !== undefined, c.present === true,
 ].filter(Boolean).length
 
+// shapes are what the circuits have room for.
+const shapes = {
+  'presentation-1': { depth: 6, intervals: 6, equalities: 4, memberships: 2 },
+  'presentation-small-1': { depth: 4, intervals: 2, equalities: 4, memberships: 0 },
+}
+const shapeOf = (circuit) => shapes[circuit ?? 'presentation-1']
+
 const period = /^P(?=\d)(?:([1-9]\d{0,3})Y)?(?:([1-9]\d{0,3})M)?(?:([1-9]\d{0,4})D)?$/
 
 function validateClause(c, { demand }) {
@@ -22,6 +29,8 @@ function validateScope(s, { demand, plainName }) {
 
 function validateQuery(q, tools) {
   const { demand, plainName } = tools
+  demand(q.circuit === undefined || (q.circuit !== 'presentation-1' && Object.hasOwn(shapes, q.circuit)), 'circuit')
+  demand(q.issuers.length <= 4 ** shapeOf(q.circuit).depth, 'too many issuers')
   demand(plainName.test(q.id) && q.issuers.length >= 1 && q.issuers.every((d, i) => plainName.test(d) && (i === 0 || q.issuers[i - 1] < d)), 'issuers')
   demand(Array.isArray(q.clauses) && q.clauses.length <= 12, 'clauses')
   q.clauses.forEach((c) => validateClause(c, tools))
@@ -74,7 +83,7 @@ export function resolve(policy, digest, now, schemas, tools) {
       version: 1, verifier: policy.verifier, policy: digest, query: q.id, now, freshness_seconds: policy.freshness_seconds, schema: q.schema,
       issuers: q.issuers, clauses: q.clauses.map((c) => resolveClause(c, now, schemas.get(q.schema), tools)),
     }
-    for (const name of ['disclose', 'scope', 'subject_scope']) if (q[name] !== undefined) out[name] = q[name]
+    for (const name of ['circuit', 'disclose', 'scope', 'subject_scope']) if (q[name] !== undefined) out[name] = q[name]
     return out
   })
 }
@@ -126,7 +135,8 @@ export function compile(s, { schema, issuers, disclosed, genesis }, tools) {
     demand(disclosed === null || name in disclosed, 'disclosed value missing')
     equalities.push([1n, BigInt(slot), disclosed === null ? impossible(claim) : encodeClaim(claim, disclosed[name])])
   }
-  demand(intervals.length <= 6 && equalities.length <= 4 && memberships.length <= 2, 'room')
+  const room = shapeOf(s.circuit)
+  demand(intervals.length <= room.intervals && equalities.length <= room.equalities && memberships.length <= room.memberships, 'room')
   demand(!s.scope?.once || (schema.one_per_person && (schema.enrolment_register !== 'issuer' || s.issuers.length === 1)), 'once per person')
   demand(!s.subject_scope || (schema.subject_register && (schema.subject_register !== 'issuer' || s.issuers.length === 1)), 'subject register')
   demand(issuers.every((d) => s.issuers.includes(d)), 'issuer')
@@ -134,7 +144,7 @@ export function compile(s, { schema, issuers, disclosed, genesis }, tools) {
   while (equalities.length < 4) equalities.push([0n, 0n, 0n])
   while (memberships.length < 2) memberships.push([0n, 0n, 0n])
   return {
-    issuer_set: setRoot(issuers.map((d) => F('issuer', Buffer.from(d)))), now: BigInt(s.now) + (1n << 63n),
+    issuer_set: setRoot(issuers.map((d) => F('issuer', Buffer.from(d))), room.depth), now: BigInt(s.now) + (1n << 63n),
     clauses: [intervals, equalities, memberships].flat(2),
     scope: scopeOf(s.scope, s.verifier, genesis, tools), subject_scope: scopeOf(s.subject_scope, s.verifier, genesis, tools),
   }
