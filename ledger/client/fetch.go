@@ -13,11 +13,13 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
 	maxRedirects = 3
-	maxProblem   = 16 << 10
+	maxProblem   = 16 << 10 // bytes
+	maxPlain     = 200      // characters
 	// maxGzipHeader is what gzip may add to an incompressible body, generously.
 	maxGzipHeader = 64 << 10
 )
@@ -134,7 +136,7 @@ func readBody(response *http.Response, limit int) ([]byte, error) {
 		return readBounded(response.Body, limit)
 	}
 	if encoding != "gzip" {
-		return nil, fmt.Errorf("content encoding %q was not asked for", encoding)
+		return nil, fmt.Errorf("content encoding %.40q was not asked for", encoding)
 	}
 	z, err := gzip.NewReader(io.LimitReader(response.Body, int64(limit)+maxGzipHeader))
 	if err != nil {
@@ -154,11 +156,26 @@ func readBounded(r io.Reader, limit int) ([]byte, error) {
 	return data, nil
 }
 
+// readProblem reads what a host says of a refusal. It ends up in errors, in logs and on terminals.
 func readProblem(response *http.Response) *Problem {
 	p := &Problem{}
 	if data, err := readBounded(response.Body, maxProblem); err == nil && json.Unmarshal(data, p) != nil {
 		p = &Problem{}
 	}
 	p.Status = response.StatusCode
+	p.Code, p.Title, p.Detail = plain(p.Code), plain(p.Title), plain(p.Detail)
 	return p
+}
+
+// plain keeps what a stranger may put into our errors: the beginning of a text, without control characters.
+func plain(s string) string {
+	if runes := []rune(s); len(runes) > maxPlain {
+		s = string(runes[:maxPlain]) + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
 }

@@ -25,15 +25,24 @@ func ReadProfile(path string) (Profile, error) {
 		return Profile{}, fmt.Errorf("chain profile: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxProfile))
+	p, err := parseProfile(f)
 	if err != nil {
-		return Profile{}, fmt.Errorf("chain profile: %w", err)
-	}
-	var p Profile
-	if err := credential.ParseStrict(data, &p); err != nil {
 		return Profile{}, fmt.Errorf("chain profile %s: %w", path, err)
 	}
 	return p, nil
+}
+
+func parseProfile(r io.Reader) (Profile, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxProfile+1))
+	if err != nil {
+		return Profile{}, err
+	}
+	if len(data) > maxProfile {
+		return Profile{}, fmt.Errorf("more than %d bytes", maxProfile)
+	}
+	var p Profile
+	err = credential.ParseStrict(data, &p)
+	return p, err
 }
 
 // Config is the client configuration of the profile.
