@@ -27,6 +27,7 @@ func begun(t *testing.T, n int) (*chain, *ledger.Machine) {
 		entries = append(entries, c.issue(landDID, n))
 	}
 	apply(t, m, entries...)
+	c.begun = entries
 	return c, m
 }
 
@@ -77,7 +78,8 @@ func (c *chain) verifyingKey(name string) entry.VerifyingKey {
 	}
 }
 
-// Every refusal, on a chain with three leaves of the land registry. Nothing may change.
+// Every refusal, on a chain with three leaves of the land registry. Nothing may change, and a log that took the entry
+// does not replay.
 func TestRefusals(t *testing.T) {
 	shared := int64(2)
 	tests := []struct {
@@ -223,9 +225,11 @@ func TestRefusals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := m.Apply(test.raw(c)); !errors.Is(err, test.want) {
+			raw := test.raw(c)
+			if _, err := m.Apply(raw); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
+			c.refusedOnBothSides(t, c.begun, raw, test.want)
 			after, err := m.Changes()
 			if err != nil {
 				t.Fatal(err)

@@ -35,6 +35,7 @@ type chain struct {
 	logKey     string
 	land       credential.Element // the schema
 	issued     uint64
+	begun      [][]byte // what the chain began with, for some tests
 }
 
 func seeded(t testing.TB, name string) *jose.SigningKey {

@@ -237,6 +237,7 @@ type cutter struct {
 	percent int // of unsynced data that survives
 	rng     *rand.Rand
 	writes  atomic.Int64
+	cut     atomic.Bool
 	mu      sync.Mutex
 	after   *vfs.MemFS
 }
@@ -245,17 +246,24 @@ type cutter struct {
 // will see again.
 func (c *cutter) MaybeError(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && c.writes.Add(1) == c.at {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.after = c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: c.percent, RNG: c.rng})
+		c.off()
 	}
 	return nil
+}
+
+// off cuts the power now.
+func (c *cutter) off() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.cut.Swap(true) {
+		c.after = c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: c.percent, RNG: c.rng})
+	}
 }
 
 // String implements [errorfs.Injector].
 func (c *cutter) String() string { return "power cut" }
 
-func (c *cutter) alive() bool { return c.at == 0 || c.writes.Load() < c.at }
+func (c *cutter) alive() bool { return !c.cut.Load() }
 
 // left is the disk after the cut, or as it is if there was none.
 func (c *cutter) left() *vfs.MemFS {

@@ -735,7 +735,7 @@ func TestHTTP(t *testing.T) {
 	})
 }
 
-func mustEntry(t *testing.T, r ledger.Reader, index uint64) []byte {
+func mustEntry(t testing.TB, r ledger.Reader, index uint64) []byte {
 	t.Helper()
 	raw, err := ledger.Entries{Reader: r}.Entry(index)
 	if err != nil {

@@ -154,7 +154,7 @@ func TestBatchesDoNotMatter(t *testing.T) {
 	}
 }
 
-func allRows(t *testing.T, s ledger.Store) map[string][]byte {
+func allRows(t testing.TB, s ledger.Store) map[string][]byte {
 	t.Helper()
 	rows := make(map[string][]byte)
 	err := s.Each(nil, func(key, value []byte) error {
