@@ -61,7 +61,7 @@ func Open(cfg Config) (*DB, error) {
 	}
 	err := d.waiting(func() (err error) {
 		d.db, err = pebble.Open(cfg.Dir, &pebble.Options{
-			FS: cfg.FS, FormatMajorVersion: formatMajorVersion, MemTableSize: cfg.MemTableSize,
+			FS: directories{cfg.FS, d}, FormatMajorVersion: formatMajorVersion, MemTableSize: cfg.MemTableSize,
 			Logger:        logger{d},
 			EventListener: &pebble.EventListener{DataCorruption: d.corrupted, BackgroundError: d.failedBehind},
 		})
@@ -195,11 +195,12 @@ func (d *DB) guard(f func() error) (err error) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			cause, ok := r.(fatal)
-			if !ok {
+			cause, ok := r.(error)
+			if _, ours := r.(runtime.Error); ours || !ok {
 				panic(r)
 			}
-			err = fmt.Errorf("%w: %w", ErrBroken, cause.error)
+			d.fail(cause) // Pebble panics with errors of the file system, too
+			err = fmt.Errorf("%w: %w", ErrBroken, cause)
 		}
 	}()
 	return f()
@@ -240,6 +241,35 @@ func (d *DB) corrupted(info pebble.DataCorruptionInfo) {
 	err := fmt.Errorf("file %s is damaged: %w", info.Path, info.Details)
 	d.logger.Error("store is damaged", slog.Any("error", err))
 	d.fail(err)
+}
+
+// directories is a file system that ends Pebble's own goroutines when a folder cannot be synced, as Pebble panics then.
+type directories struct {
+	vfs.FS
+	d *DB
+}
+
+// OpenDir implements [vfs.FS].
+func (fs directories) OpenDir(name string) (vfs.File, error) {
+	dir, err := fs.FS.OpenDir(name)
+	return directory{dir, fs.d}, err
+}
+
+// Unwrap implements [vfs.FS].
+func (fs directories) Unwrap() vfs.FS { return fs.FS }
+
+type directory struct {
+	vfs.File
+	d *DB
+}
+
+// Sync implements [vfs.File].
+func (f directory) Sync() error {
+	err := f.File.Sync()
+	if err != nil {
+		f.d.failedBehind(fmt.Errorf("sync the store's folder: %w", err))
+	}
+	return err
 }
 
 // failedBehind is told of flushes and compactions that failed. Pebble would try again at once and for ever, on a disk
