@@ -4,36 +4,30 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-
-	"github.com/bulla-id/bulla/circuits"
-	"github.com/bulla-id/bulla/circuits/proving"
 )
 
-// Presentation is the statement of the presentation figures by itself, for programs that measure it beside others or on
+// Presentation is a statement of the presentation figures by itself, for programs that measure it beside others or on
 // another platform.
 type Presentation struct {
+	circuit string
 	proofs  *proofs
 	subject *subject
 }
 
-// NewPresentation makes development keys in dir, or takes those that are there, and one proof. precompute is that of
-// [proving.Config].
-func NewPresentation(ctx context.Context, dir string, precompute bool) (*Presentation, error) {
+// NewPresentation makes development keys in dir, or takes those that are there, and one proof of a presentation circuit.
+// precompute is that of [proving.Config].
+func NewPresentation(ctx context.Context, dir, circuit string, precompute bool) (*Presentation, error) {
 	p := newProofs(ctx, dir, func(string) {})
-	s, err := p.subject(ctx, circuits.Presentation)
+	s, err := p.subject(ctx, circuit)
 	if err != nil {
 		return nil, fmt.Errorf("prepare a presentation: %w", err)
 	}
 	if precompute {
-		key, err := s.keys.ProvingKey(circuits.Presentation)
-		if err != nil {
-			return nil, err
-		}
-		if s.prover, err = proving.New(proving.Config{Key: key, Precompute: true}); err != nil {
+		if s.prover, err = s.precomputed(circuit); err != nil {
 			return nil, err
 		}
 	}
-	return &Presentation{p, s}, nil
+	return &Presentation{circuit, p, s}, nil
 }
 
 // Prove makes the proof anew.
@@ -43,7 +37,7 @@ func (p *Presentation) Prove(ctx context.Context) (err error) {
 }
 
 // Verify verifies the last proof.
-func (p *Presentation) Verify() error { return p.subject.verify(circuits.Presentation) }
+func (p *Presentation) Verify() error { return p.subject.verify(p.circuit) }
 
 // Size is that of a proof, in bytes.
 func (p *Presentation) Size() int { return len(p.subject.proof) }
@@ -51,5 +45,5 @@ func (p *Presentation) Size() int { return len(p.subject.proof) }
 // WriteInputs writes the file that [ProveCold] reads, beside the keys, and returns its path.
 func (p *Presentation) WriteInputs() (string, error) {
 	file := filepath.Join(p.proofs.dir, "presentation.cold")
-	return file, p.proofs.writeCold(file, circuits.Presentation)
+	return file, p.proofs.writeCold(file, p.circuit)
 }

@@ -75,6 +75,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer chain.close()
 	measures := slices.Concat(
 		proofs.measures(circuits.Presentation, "presentation", cfg),
+		proofs.measures(circuits.PresentationSmall, "small", cfg),
 		proofs.measures(circuits.Enrolment, "enrolment", cfg),
 		chain.measures(cfg.Runs),
 		treeMeasures(cfg.Runs),

@@ -28,10 +28,13 @@ const (
 	register = "urn:bulla:register:residents"
 )
 
-// inputs are the inputs of both circuits: a resident of one of four districts for two years, asked once per person.
+// inputs are the inputs of all circuits: a resident of one of four districts for two years, asked once per person; for the
+// small circuit, of one district.
 type inputs struct {
 	Presentation        presentation.Public
 	PresentationPrivate presentation.Private
+	Small               presentation.Public
+	SmallPrivate        presentation.Private
 	Enrolment           enrolment.Public
 	EnrolmentPrivate    enrolment.Private
 }
@@ -40,7 +43,11 @@ type inputs struct {
 func newInputs() (*inputs, error) {
 	now := time.Now().UTC()
 	schema := divisions.ResidenceSchema(register)
-	compiled, err := compile(schema, now)
+	compiled, err := compile(schema, now, "", policy.Clause{Claim: "district", In: []string{"110101", "110102", "110105", "110108"}})
+	if err != nil {
+		return nil, err
+	}
+	small, err := compile(schema, now, circuits.PresentationSmall, policy.Clause{Claim: "district", Equals: "110105"})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +77,15 @@ func newInputs() (*inputs, error) {
 	if private.SetPaths[0], err = compiled.Sets[0].Path(claims[0]); err != nil {
 		return nil, err
 	}
-	in := &inputs{Presentation: answer(compiled, active.root, &private), PresentationPrivate: private}
+	smaller := private
+	smaller.SetPaths[0] = tree.Path{}
+	if smaller.IssuerPath, err = small.Issuers.Path(private.Issuer); err != nil {
+		return nil, err
+	}
+	in := &inputs{
+		Presentation: answer(compiled, active.root, &private), PresentationPrivate: private,
+		Small: answer(small, active.root, &smaller), SmallPrivate: smaller,
+	}
 	in.EnrolmentPrivate = enrolment.Private{Master: private.Master, Blinding: private.Blinding}
 	in.Enrolment = enrolment.Public{
 		HolderCommitment: credential.HolderCommitment(private.Master, private.Blinding), RegisterScope: credential.EnrolmentScope(register),
@@ -79,8 +94,8 @@ func newInputs() (*inputs, error) {
 	return in, nil
 }
 
-// compile makes public inputs of a policy, as verifier and wallet do.
-func compile(schema *credential.Schema, now time.Time) (*policy.Compiled, error) {
+// compile makes public inputs of a policy with one more clause, as verifier and wallet do.
+func compile(schema *credential.Schema, now time.Time, circuit string, clause policy.Clause) (*policy.Compiled, error) {
 	id, err := schema.ID()
 	if err != nil {
 		return nil, err
@@ -88,9 +103,8 @@ func compile(schema *credential.Schema, now time.Time) (*policy.Compiled, error)
 	p := policy.Policy{
 		Version: 1, ID: "bench", Verifier: service, Name: credential.Text{English: "Bench"}, Purpose: credential.Text{English: "Bench"},
 		RetentionDays: 1, FreshnessSeconds: 3600,
-		Queries: []policy.Query{{ID: "residence", Schema: id, Issuers: []string{agency}, Clauses: []policy.Clause{
-			{Claim: "district", In: []string{"110101", "110102", "110105", "110108"}},
-			{Claim: "since", AtLeastAgo: "P2Y"},
+		Queries: []policy.Query{{ID: "residence", Circuit: circuit, Schema: id, Issuers: []string{agency}, Clauses: []policy.Clause{
+			clause, {Claim: "since", AtLeastAgo: "P2Y"},
 		}, Scope: &policy.Scope{Service: "bench", Once: true}}},
 	}
 	statements, err := p.Resolve(now, func(credential.Element) (*credential.Schema, error) { return schema, nil })
@@ -116,6 +130,9 @@ func (in *inputs) assign(circuit string) (frontend.Circuit, []credential.Element
 	case circuits.Presentation:
 		c, err := presentation.Assign(in.Presentation, in.PresentationPrivate)
 		return c, in.Presentation.Vector(), err
+	case circuits.PresentationSmall:
+		c, err := presentation.Assign(in.Small, in.SmallPrivate)
+		return c, in.Small.Vector(), err
 	case circuits.Enrolment:
 		return enrolment.Assign(in.Enrolment, in.EnrolmentPrivate), in.Enrolment.Vector(), nil
 	}
@@ -124,8 +141,11 @@ func (in *inputs) assign(circuit string) (frontend.Circuit, []credential.Element
 
 // prove proves as wallets do, with the check by the twin before it.
 func (in *inputs) prove(ctx context.Context, prover *proving.Prover) ([]byte, error) {
-	if prover.Circuit().Name == circuits.Enrolment {
+	switch prover.Circuit().Name {
+	case circuits.Enrolment:
 		return prover.ProveEnrolment(ctx, in.Enrolment, in.EnrolmentPrivate)
+	case circuits.PresentationSmall:
+		return prover.ProvePresentation(ctx, in.Small, in.SmallPrivate)
 	}
 	return prover.ProvePresentation(ctx, in.Presentation, in.PresentationPrivate)
 }

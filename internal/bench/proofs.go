@@ -76,6 +76,15 @@ func (p *proofs) subject(ctx context.Context, circuit string) (*subject, error) 
 	return s, err
 }
 
+// precomputed is another prover, with precomputed bases.
+func (s *subject) precomputed(circuit string) (*proving.Prover, error) {
+	key, err := s.keys.ProvingKey(circuit)
+	if err != nil {
+		return nil, err
+	}
+	return proving.New(proving.Config{Key: key, Precompute: true})
+}
+
 func (s *subject) verify(circuit string) error {
 	vk, err := s.keys.VerifyingKey(circuit)
 	if err != nil {
@@ -103,6 +112,15 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 		once.Do(func() { s, failed = p.subject(context.Background(), circuit) })
 		return failed
 	}
+	var prepared *proving.Prover // over precomputed bases
+	var prepare sync.Once
+	precomputed := func() error {
+		if err := ready(); err != nil {
+			return err
+		}
+		prepare.Do(func() { prepared, failed = s.precomputed(circuit) })
+		return failed
+	}
 	list := []measure{
 		fact(name+"_constraints", "constraints", func() (int, error) {
 			c, err := circuits.Named(circuit)
@@ -126,6 +144,10 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 	return append(list,
 		timed(name+"_prove_warm", 2*cfg.Runs, true, ready, func(ctx context.Context) (err error) {
 			s.proof, err = s.prover.Prove(ctx, s.assignment)
+			return err
+		}),
+		timed(name+"_prove_precomputed", 2*cfg.Runs, true, precomputed, func(ctx context.Context) error {
+			_, err := prepared.Prove(ctx, s.assignment)
 			return err
 		}),
 		timed(name+"_verify", quick*cfg.Runs, true, ready, func(context.Context) error { return s.verify(circuit) }),

@@ -18,8 +18,8 @@ import (
 // ours runs in this process.
 type ours struct{ presentation *bench.Presentation }
 
-func newOurs(ctx context.Context, keys string, precompute bool) (contestant, error) {
-	p, err := bench.NewPresentation(ctx, keys, precompute)
+func newOurs(ctx context.Context, keys, circuit string, precompute bool) (contestant, error) {
+	p, err := bench.NewPresentation(ctx, keys, circuit, precompute)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/internal/bench"
 )
 
@@ -90,10 +91,13 @@ func list(folder, dir string) []*entry {
 	own := filepath.Join(dir, "keys")
 	return []*entry{
 		{name: "bulla", proves: "presentation-1: membership, issuer, validity, clauses, pseudonym", start: func(ctx context.Context) (contestant, error) {
-			return newOurs(ctx, own, false)
+			return newOurs(ctx, own, circuits.Presentation, false)
 		}},
 		{name: "bulla, precomputed", proves: "the same, with the key prepared", start: func(ctx context.Context) (contestant, error) {
-			return newOurs(ctx, own, true)
+			return newOurs(ctx, own, circuits.Presentation, true)
+		}},
+		{name: "bulla, small", proves: "presentation-small-1, with the key prepared: no sets, two intervals", start: func(ctx context.Context) (contestant, error) {
+			return newOurs(ctx, own, circuits.PresentationSmall, true)
 		}},
 		{name: "Semaphore v4", proves: "membership at depth 20, nullifier", start: func(ctx context.Context) (contestant, error) {
 			return startSemaphore(ctx, folder)

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/internal/bench"
 )
 
@@ -34,6 +35,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("wasm", flag.ContinueOnError)
 	processes := flags.Int("n", 3, "processes of node, one after the other")
+	circuit := flags.String("circuit", circuits.Presentation, "presentation circuit")
 	proofs := flags.Int("proofs", 3, "proofs of each")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -53,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	statement, err := bench.NewPresentation(ctx, filepath.Join(dir, "keys"), false)
+	statement, err := bench.NewPresentation(ctx, filepath.Join(dir, "keys"), *circuit, false)
 	if err != nil {
 		return err
 	}

@@ -25,11 +25,14 @@ import (
 
 // job is the part of the file of internal/bench that a presentation needs.
 type job struct {
+	Circuit    string
 	ProvingKey string // path, in a folder of development keys
 	Digest     credential.Digest
 	Inputs     struct {
 		Presentation        presentation.Public
 		PresentationPrivate presentation.Private
+		Small               presentation.Public
+		SmallPrivate        presentation.Private
 	}
 }
 
@@ -78,7 +81,7 @@ func (j *job) measure(n int) (*result, error) {
 	var key *keys.ProvingKey
 	var prover *proving.Prover
 	var proof []byte
-	circuit, err := circuits.Named(circuits.Presentation)
+	circuit, err := circuits.Named(j.Circuit)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +102,9 @@ func (j *job) measure(n int) (*result, error) {
 		return nil, err
 	}
 	public, private := j.Inputs.Presentation, j.Inputs.PresentationPrivate
+	if j.Circuit == circuits.PresentationSmall {
+		public, private = j.Inputs.Small, j.Inputs.SmallPrivate
+	}
 	for range n {
 		took, err := timed(func() (err error) {
 			proof, err = prover.ProvePresentation(context.Background(), public, private)
@@ -121,7 +127,7 @@ func (j *job) measure(n int) (*result, error) {
 // verifyingKey is the one beside the proving key. The loader of circuits/setup is not asked, as it reads all keys, which
 // would count as memory of this proof.
 func (j *job) verifyingKey(digest credential.Digest) (*keys.VerifyingKey, error) {
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(j.ProvingKey), circuits.Presentation+".*.verifying"))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(j.ProvingKey), j.Circuit+".*.verifying"))
 	if err != nil || len(files) != 1 {
 		return nil, fmt.Errorf("%d verifying keys beside %s, want 1", len(files), j.ProvingKey)
 	}
