@@ -148,7 +148,7 @@ func pretend(t *testing.T, dir string, keys *setup.Development) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{circuits.Presentation, circuits.Enrolment} {
+	for _, name := range keys.Circuits() {
 		circuit, err := circuits.Named(name)
 		if err != nil {
 			t.Fatal(err)

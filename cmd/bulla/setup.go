@@ -91,7 +91,7 @@ func setupInitCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&title, "title", "Keys of Bulla", "what readers of the transcript see")
-	cmd.Flags().StringArrayVar(&names, "circuit", []string{circuits.Presentation, circuits.Enrolment}, "circuit that gets keys; may be repeated")
+	cmd.Flags().StringArrayVar(&names, "circuit", []string{circuits.Presentation, circuits.PresentationSmall, circuits.Enrolment}, "circuit that gets keys; may be repeated")
 	return ceremonyFolder(cmd, &dir)
 }
 

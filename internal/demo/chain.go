@@ -1,13 +1,11 @@
 package demo
 
 import (
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -15,10 +13,9 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
+	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
-	"github.com/bulla-id/bulla/ledger/cosign"
 	"github.com/bulla-id/bulla/ledger/entry"
-	"github.com/bulla-id/bulla/ledger/store"
 )
 
 // origin names the demo's log in its checkpoints.
@@ -40,43 +37,8 @@ func openChainKeys(s *keystore.Store) (k chainKeys, err error) {
 	if k.operator, err = s.SigningKey("operator", jose.EdDSA); err != nil {
 		return k, err
 	}
-	secret, err := s.Get("log")
-	if errors.Is(err, keystore.ErrAbsent) {
-		signer, verifier, err := note.GenerateKey(rand.Reader, origin)
-		if err != nil {
-			return k, err
-		}
-		secret = []byte(signer + " " + verifier)
-		if err := s.Put("log", secret); err != nil {
-			return k, err
-		}
-	} else if err != nil {
-		return k, err
-	}
-	var both bool
-	if k.log, k.logVerifier, both = strings.Cut(string(secret), " "); !both {
-		return k, errors.New("the log key in the key store is damaged")
-	}
-	return k, nil
-}
-
-// openCosignerKey is the cosigner's key with its verifier key.
-func openCosignerKey(s *keystore.Store) (key, verifier string, err error) {
-	secret, err := s.Get("cosigner")
-	if errors.Is(err, keystore.ErrAbsent) {
-		if key, verifier, err = cosign.GenerateKey("cosigner.example/dev"); err != nil {
-			return "", "", err
-		}
-		return key, verifier, s.Put("cosigner", []byte(key+" "+verifier))
-	}
-	if err != nil {
-		return "", "", err
-	}
-	key, verifier, both := strings.Cut(string(secret), " ")
-	if !both {
-		return "", "", errors.New("the cosigner's key in the key store is damaged")
-	}
-	return key, verifier, nil
+	k.log, k.logVerifier, err = office.LogKey(s, origin)
+	return k, err
 }
 
 // genesis is the signed genesis entry of the folder's chain; it is made on first use.
@@ -117,29 +79,17 @@ func genesis(dir string, k chainKeys, keys KeySet, now time.Time) (*entry.Entry,
 
 // openLedger founds the chain if it is new, and opens it.
 func openLedger(dir string, k chainKeys, first *entry.Entry, cosigner ledger.TrustedCosigner, logger *slog.Logger) (*ledger.Log, func() error, error) {
-	rows, err := store.Open(store.Config{Dir: filepath.Join(dir, "store"), Logger: logger})
+	signer, err := note.NewSigner(k.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	// On another path than the store, so that a restored store does not bring its register along.
-	register, err := store.NewFileRegister(filepath.Join(filepath.Dir(dir), "last-signed"), nil)
-	if err != nil {
-		return nil, nil, errors.Join(err, rows.Close())
+	parts := office.LedgerParts{
+		// The register is on another path than the store, so that a restored store does not bring its register along.
+		Store: filepath.Join(dir, "store"), Register: filepath.Join(filepath.Dir(dir), "last-signed"),
+		Log: signer, Operator: k.operator, Cosigners: []ledger.TrustedCosigner{cosigner}, Threshold: 1, Logger: logger,
 	}
-	signer, err := note.NewSigner(k.log)
-	if err != nil {
-		return nil, nil, errors.Join(err, rows.Close())
+	if err := parts.Found(first.Bytes()); err != nil {
+		return nil, nil, err
 	}
-	cfg := ledger.Config{
-		Store: rows, Register: register, LogSigner: signer, Operator: k.operator, Logger: logger,
-		Cosigners: []ledger.TrustedCosigner{cosigner}, Threshold: 1,
-	}
-	if err := ledger.Found(cfg, first.Bytes()); err != nil {
-		return nil, nil, errors.Join(err, rows.Close())
-	}
-	log, err := ledger.Open(cfg)
-	if err != nil {
-		return nil, nil, errors.Join(err, rows.Close())
-	}
-	return log, func() error { return errors.Join(log.Close(), rows.Close()) }, nil
+	return parts.Open()
 }

@@ -41,7 +41,7 @@ func transcriptOf(set KeySet) credential.Digest {
 	return credential.Digest{}
 }
 
-// HoldCeremony makes keys for all circuits with three contributors a phase, in a folder of its own. It shows the order of
+// HoldCeremony makes keys for the circuits that the demo uses with three contributors a phase, in a folder of its own. It shows the order of
 // things; as all contributors are one process, the result is worth no more than development keys. It takes some five
 // minutes.
 func HoldCeremony(ctx context.Context, dir string, progress ceremony.Progress) error {

@@ -22,12 +22,11 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
+	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
-	"github.com/bulla-id/bulla/ledger/cosign"
 	"github.com/bulla-id/bulla/ledger/entry"
-	"github.com/bulla-id/bulla/ledger/store"
 )
 
 // Config says where a network lives.
@@ -202,7 +201,7 @@ func (n *Network) startChain(serving context.Context, cfg Config, secrets *keyst
 		return err
 	}
 	n.Genesis = payload.(entry.Genesis)
-	cosignerKey, cosignerVerifier, err := openCosignerKey(secrets)
+	cosignerKey, cosignerVerifier, err := office.CosignerKey(secrets, "cosigner.example/dev")
 	if err != nil {
 		return err
 	}
@@ -234,22 +233,14 @@ const ProfileFile = "chain.json"
 
 func (n *Network) startCosigner(serving context.Context, dir, key string, genesis credential.Digest, ledgerURL string, l net.Listener) error {
 	dir = filepath.Join(dir, "cosigner")
-	rows, err := store.Open(store.Config{Dir: filepath.Join(dir, "store"), Logger: n.logger})
+	c, closeCosigner, err := office.CosignerParts{
+		Store: filepath.Join(dir, "store"), Register: filepath.Join(dir, "last-cosigned"),
+		Key: key, Genesis: genesis, LedgerURL: ledgerURL, Logger: n.logger,
+	}.Open()
 	if err != nil {
 		return err
 	}
-	n.closers = append(n.closers, rows.Close)
-	register, err := store.NewFileRegister(filepath.Join(dir, "last-cosigned"), nil)
-	if err != nil {
-		return err
-	}
-	c, err := cosign.New(cosign.Config{
-		Key: key, Genesis: genesis, LedgerURL: ledgerURL, Store: rows, Register: register, Logger: n.logger,
-	})
-	if err != nil {
-		return err
-	}
-	n.closers = append(n.closers, func() error { c.Close(); return nil })
+	n.closers = append(n.closers, closeCosigner)
 	n.serve(serving, l, c.Handler())
 	return nil
 }

@@ -116,20 +116,21 @@ func DevelopmentKeys(dir string, notAfter time.Time) ([]entry.VerifyingKey, erro
 	return listed(set, credential.Digest{}, notAfter)
 }
 
-// keySet finds verifying keys by circuit.
+// keySet is the verifying keys of some circuits.
 type keySet interface {
+	Circuits() []string
 	VerifyingKey(circuit string) (*keys.VerifyingKey, error)
 }
 
-// listed are the keys of all published circuits that the set has.
+// listed are all keys of the set.
 func listed(set keySet, transcript credential.Digest, notAfter time.Time) (list []entry.VerifyingKey, err error) {
-	for _, circuit := range circuits.Published() {
-		key, err := set.VerifyingKey(circuit.Name)
+	for _, name := range set.Circuits() {
+		key, err := set.VerifyingKey(name)
 		if err != nil {
-			continue // made before this circuit was published
+			return nil, err
 		}
 		list = append(list, entry.VerifyingKey{
-			Circuit: circuit.Name, CircuitDigest: key.Circuit(), KeyDigest: key.Digest(), Transcript: transcript, NotAfter: credential.UnixTimeOf(notAfter),
+			Circuit: name, CircuitDigest: key.Circuit(), KeyDigest: key.Digest(), Transcript: transcript, NotAfter: credential.UnixTimeOf(notAfter),
 		})
 	}
 	return list, nil

@@ -1,0 +1,486 @@
+package office
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bulla-id/bulla/circuits"
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/ledger/entry"
+)
+
+const passphrase = "a test"
+
+// makeKeys makes an office's keys cheaply.
+func makeKeys(t testing.TB, dir string, role Role, name string) Public {
+	t.Helper()
+	p, err := MakeKeys(KeysConfig{Dir: dir, Role: role, Name: name, Passphrase: passphrase, WorkFactor: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// town is the folders of a chain that is about to be founded.
+type town struct {
+	t       testing.TB
+	dir     string
+	members []Public
+	keys    []*jose.SigningKey // the members'
+	draft   GenesisDraft
+	cfg     LedgerConfig
+}
+
+// newTown has three members, of whom two decide, a ledger and a cosigner. Its verifying keys are made up: nothing is
+// proven here.
+func newTown(t testing.TB) *town {
+	w := &town{t: t, dir: t.TempDir()}
+	for _, name := range []string{"ministry", "court", "university"} {
+		w.members = append(w.members, makeKeys(t, filepath.Join(w.dir, name), Member, name+".example"))
+		key, err := MemberKey(filepath.Join(w.dir, name), passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.keys = append(w.keys, key)
+	}
+	w.draft = GenesisDraft{
+		Network: "example", Ledger: makeKeys(t, filepath.Join(w.dir, "ledger"), Ledger, "ledger.example/1"), Members: w.members, Threshold: 2,
+		Keys: madeUp("transcript"), Now: time.Now(),
+	}
+	makeKeys(t, filepath.Join(w.dir, "audit"), Cosigner, "audit.example/1")
+	path := filepath.Join(w.dir, "ledger", "ledger.json")
+	w.write(path, `{"listen":{"address":"127.0.0.1:0"},"secrets":"secrets","store":"store","register":"../register/last-signed",
+		"cosigners":[{"public":"../audit/public.json","url":"http://127.0.0.1:1"}],"threshold":1}`)
+	var err error
+	if w.cfg, err = ReadLedgerConfig(path); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func madeUp(transcript string) (list []entry.VerifyingKey) {
+	for _, name := range []string{circuits.Presentation, circuits.Enrolment} {
+		k := entry.VerifyingKey{Circuit: name, CircuitDigest: credential.DigestOf([]byte(name)), KeyDigest: credential.DigestOf([]byte(name + transcript)), NotAfter: 1 << 32}
+		if transcript != "" {
+			k.Transcript = credential.DigestOf([]byte(transcript))
+		}
+		list = append(list, k)
+	}
+	return list
+}
+
+func (w *town) write(path, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// signed is the genesis with the signatures of those members.
+func (w *town) signed(members ...int) *entry.Entry {
+	w.t.Helper()
+	p, err := Genesis(w.draft)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var parts []*entry.Entry
+	for _, i := range members {
+		e, err := p.Sign(w.keys[i], nil)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		parts = append(parts, e)
+	}
+	e, err := entry.Merge(parts...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+func (w *town) found(genesis *entry.Entry) error {
+	return Found(w.cfg, genesis, Options{Passphrase: passphrase})
+}
+
+func refused(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("want an error with %q, got %v", want, err)
+	}
+}
+
+func TestFoundingAChain(t *testing.T) {
+	w := newTown(t)
+	refused(t, w.found(w.signed(0)), "1 signatures of governance, want 2")
+	others := newTown(t)
+	refused(t, w.found(others.signed(0, 1)), "genesis names the log key")
+	mixed := *w
+	mixed.draft.Ledger.Key = others.draft.Ledger.Key
+	refused(t, w.found(mixed.signed(0, 1)), "genesis names the operator key")
+	suspension, err := Propose(w.signed(0, 1).Digest(), 1, entry.IssuerSuspended{DID: "did:web:land.example", Reason: "a test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := suspension.Sign(w.keys[0], w.signed(0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.found(e), "of the kind issuer-suspended")
+	for _, path := range []string{w.cfg.Store, w.cfg.Register} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("a refused founding made %s", path)
+		}
+	}
+	if err := Found(w.cfg, w.signed(0, 1), Options{Passphrase: "another"}); err == nil {
+		t.Error("founded without the passphrase")
+	}
+
+	if err := w.found(w.signed(0, 2)); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.found(w.signed(0, 2)), "is there already")
+	s, err := OpenLedger(w.cfg, Options{Passphrase: passphrase})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := os.RemoveAll(w.cfg.Store); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.found(w.signed(0, 2)), "is there already") // the register says that something was signed
+}
+
+func TestGenesisRefusals(t *testing.T) {
+	w := newTown(t)
+	for want, change := range map[string]func(*GenesisDraft){
+		"no ceremony transcript":     func(d *GenesisDraft) { d.Keys = madeUp("") },
+		"no verifying key of":        func(d *GenesisDraft) { d.Keys = d.Keys[:1] },
+		"threshold 4 of 3":           func(d *GenesisDraft) { d.Threshold = 4 },
+		"threshold 0 of 3":           func(d *GenesisDraft) { d.Threshold = 0 },
+		"want governance":            func(d *GenesisDraft) { d.Members = []Public{d.Ledger} },
+		"public part of the ledger":  func(d *GenesisDraft) { d.Ledger = d.Members[0] },
+		"want whole seconds":         func(d *GenesisDraft) { d.Grid = time.Millisecond },
+		"network and origin must be": func(d *GenesisDraft) { d.Network = "" },
+		"stands twice":               func(d *GenesisDraft) { d.Members = append(slices.Clone(d.Members), d.Members[0]) },
+	} {
+		d := w.draft
+		change(&d)
+		_, err := Genesis(d)
+		refused(t, err, want)
+	}
+	d := w.draft
+	d.Keys, d.Dev = madeUp(""), true
+	if _, err := Genesis(d); err != nil {
+		t.Errorf("a dev chain with development keys: %v", err)
+	}
+}
+
+func TestSigningRefusals(t *testing.T) {
+	w, others := newTown(t), newTown(t)
+	genesis := w.signed(0, 1)
+	draft, err := Genesis(w.draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = draft.Sign(others.keys[0], nil)
+	refused(t, err, "is not one of the 3 governance keys of example")
+
+	p, err := Propose(genesis.Digest(), 7, entry.IssuerReinstated{DID: "did:web:land.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Sign(w.keys[0], nil)
+	refused(t, err, "the chain's genesis is needed")
+	_, err = p.Sign(w.keys[0], others.signed(0, 1))
+	refused(t, err, "it is for the chain "+genesis.Digest().String())
+	_, err = p.Sign(others.keys[0], genesis)
+	refused(t, err, "is not one of the 3 governance keys")
+	if e, err := p.Sign(w.keys[2], genesis); err != nil || e.Header().Sequence != 7 || e.Header().Genesis != genesis.Digest() {
+		t.Errorf("signed %+v, %v", e, err)
+	}
+	bare := madeUp("")[0]
+	p, err = Propose(genesis.Digest(), 7, entry.VerifyingKeyListed{Key: bare})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Sign(w.keys[0], genesis)
+	refused(t, err, "no ceremony transcript")
+	_, err = Propose(genesis.Digest(), 0, entry.CredentialsRevoked{Leaves: []uint64{1}})
+	refused(t, err, "not governance's to sign")
+	_, err = Propose(credential.Digest{}, 0, entry.IssuerReinstated{DID: "did:web:land.example"})
+	refused(t, err, "of no chain yet")
+}
+
+// A proposal survives its file, and the file must be strict.
+func TestProposalFiles(t *testing.T) {
+	w := newTown(t)
+	p, err := Genesis(w.draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.dir, "genesis.json")
+	if err := p.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadProposal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := p.Digest()
+	two, _ := again.Digest()
+	if one != two || one.IsZero() {
+		t.Errorf("digests %s and %s", one, two)
+	}
+	words, err := again.Lines()
+	if text := strings.Join(words, "\n"); err != nil || !strings.Contains(text, "any 2 of 3 keys") || !strings.Contains(text, w.draft.Keys[0].KeyDigest.String()) || !strings.Contains(text, one.String()) {
+		t.Errorf("%s, %v", text, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string][2]string{
+		"kind":         {`"kind": "genesis"`, `"kind": "seal"`},
+		"version 2":    {`"version": 1,`, `"version": 2,`},
+		"not_a_member": {`"seq": 0`, `"seq": 0, "not_a_member": 1`},
+		"no chain yet": {`"seq": 0`, `"seq": 1`},
+	} {
+		w.write(path, strings.Replace(string(text), change[0], change[1], 1))
+		_, err := ReadProposal(path)
+		refused(t, err, want)
+	}
+}
+
+func TestWordsNameWhatIsSigned(t *testing.T) {
+	key := newTown(t).members[0].Key
+	for want, payload := range map[string]entry.Payload{
+		"may issue 9 credentials": entry.IssuerRegistered{DID: "did:web:land.example", Name: credential.Text{English: "Land"}, Keys: []jose.PublicKey{*key}, Quota: 9, URL: "https://land.example"},
+		"may issue 8 credentials": entry.IssuerRotated{DID: "did:web:land.example", Keys: []jose.PublicKey{*key}, Quota: 8},
+		"in public: stolen":       entry.IssuerSuspended{DID: "did:web:land.example", Reason: "stolen"},
+		"Takes back":              entry.IssuerReinstated{DID: "did:web:land.example"},
+		"https://city.example/":   entry.VerifierRegistered{DID: "did:web:city.example", Name: credential.Text{Chinese: "市"}, Keys: []jose.PublicKey{*key}, ResponseURIs: []string{"https://city.example/"}},
+		"kept by did:web:b":       entry.ScopeRegistered{Service: "aid", Consumer: "did:web:b", Verifiers: []string{"did:web:a", "did:web:b"}},
+		"can forge proofs":        entry.VerifyingKeyListed{Key: madeUp("")[0]},
+		"issued by did:web:land": entry.SchemaPublished{Issuers: []string{"did:web:land"}, Schema: credential.Schema{
+			Type: "urn:example:1", EnrolmentRegister: credential.IssuerRegister, Claims: []credential.ClaimType{{Name: "a", Type: credential.Date}}}},
+	} {
+		p, err := Propose(credential.DigestOf([]byte("chain")), 3, payload)
+		if err != nil {
+			t.Errorf("%s: %v", want, err)
+			continue
+		}
+		words, err := p.Lines()
+		if text := strings.Join(words, "\n"); err != nil || !strings.Contains(text, want) || !strings.Contains(text, "number 3") {
+			t.Errorf("%s, %v: want %q", text, err, want)
+		}
+	}
+}
+
+func TestKeysOfAnOffice(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "land")
+	p := makeKeys(t, dir, Issuer, "did:web:land.example")
+	_, err := MakeKeys(KeysConfig{Dir: dir, Role: Issuer, Name: "did:web:land.example", Passphrase: passphrase})
+	refused(t, err, "one folder is one office")
+	_, err = ReadPublic(filepath.Join(dir, PublicFile), Verifier)
+	refused(t, err, "want verifier")
+	_, err = MemberKey(dir, passphrase)
+	refused(t, err, "want governance")
+	_, err = SwitchKey(dir, passphrase)
+	refused(t, err, "there is no next key")
+
+	next, err := NextKey(dir, passphrase, "")
+	if err != nil || *next.Key == *p.Key {
+		t.Fatalf("next key %v, %v", next, err)
+	}
+	if again, err := NextKey(dir, passphrase, ""); err != nil || *again.Key != *next.Key {
+		t.Errorf("asked again, the next key is another: %v", err)
+	}
+	if now, err := ReadPublic(filepath.Join(dir, PublicFile), Issuer); err != nil || *now.Key != *p.Key {
+		t.Errorf("the present key changed before the switch: %v", err)
+	}
+	if _, err := SwitchKey(dir, passphrase); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := ReadPublic(filepath.Join(dir, PublicFile), Issuer); err != nil || *now.Key != *next.Key {
+		t.Errorf("after the switch: %v", err)
+	}
+	secrets, err := openSecrets(filepath.Join(dir, SecretsFolder), passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := signer(secrets, signingKey); err != nil || key.Public() != *next.Key {
+		t.Errorf("after the switch the office signs with %v, %v", key, err)
+	}
+	_, err = openSecrets(filepath.Join(dir, SecretsFolder), "another")
+	refused(t, err, "wrong passphrase")
+	_, err = openSecrets(filepath.Join(dir, "nothing"), passphrase)
+	refused(t, err, "make keys with bulla key make")
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	makeKeys(t, ledger, Ledger, "ledger.example/1")
+	_, err = NextKey(ledger, passphrase, "")
+	refused(t, err, "is not rotated")
+	for _, bad := range []KeysConfig{{Role: "clerk", Name: "x"}, {Role: Issuer, Name: "land"}, {Role: Member, Name: "a b"}, {Role: Cosigner, Name: "a+b"}} {
+		bad.Dir, bad.Passphrase = t.TempDir(), passphrase
+		if _, err := MakeKeys(bad); err == nil {
+			t.Errorf("made keys of %+v", bad)
+		}
+	}
+}
+
+func TestConfigurationErrorsNameTheMember(t *testing.T) {
+	const good = `{"listen":{"address":"127.0.0.1:1"},"secrets":"secrets","store":"store","register":"../r/last","cosigners":[{"public":"p","url":"https://c.example"}],"threshold":1}`
+	read := func(change ...string) error {
+		path := filepath.Join(t.TempDir(), "ledger.json")
+		if err := os.WriteFile(path, []byte(strings.NewReplacer(change...).Replace(good)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := ReadLedgerConfig(path)
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ want, old, new string }{
+		{"colour", `"threshold"`, `"colour":1,"threshold"`},
+		{"Secrets", `"secrets"`, `"Secrets"`},
+		{"secrets is missing", `"secrets":"secrets"`, `"secrets":""`},
+		{"store is missing", `"store":"store",`, ``},
+		{"register lies in the folder of store", `../r/last`, `store/last`},
+		{"register lies in the folder of store", `../r/last`, `store`},
+		{"threshold is 0 of 1", `"threshold":1`, `"threshold":0`},
+		{"threshold is 2 of 1", `"threshold":1`, `"threshold":2`},
+		{"cosigners[0].public is missing", `"public":"p"`, `"public":""`},
+		{"cosigners[0].url", `https://c.example`, `c.example`},
+		{"listen.address is missing", `127.0.0.1:1`, ``},
+		{"listen.address", `127.0.0.1:1`, `nowhere`},
+		{"is not on loopback", `127.0.0.1:1`, `0.0.0.0:1`},
+		{"is not on loopback", `127.0.0.1:1`, `:1`},
+		{"go together", `"address"`, `"certificate":"c","address"`},
+	} {
+		refused(t, read(c.old, c.new), c.want)
+	}
+	if err := read(`"address":"127.0.0.1:1"`, `"address":"0.0.0.0:1","plain_http":true`); err != nil {
+		t.Error(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.json")
+	if err := os.WriteFile(path, []byte(`{"listen":{"address":"localhost:1"},"secrets":"a","store":"b","last_checkpoint":"c","chain":"d","did":"did:web:a","url":"http://localhost:1"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ReadIssuerConfig(path)
+	refused(t, err, "verifying_key is missing")
+	_, err = ReadVerifierConfig(path)
+	refused(t, err, "policies is missing or empty")
+	_, err = ReadCosignerConfig(path)
+	refused(t, err, "last_checkpoint")
+}
+
+func TestProfileNeedsACosigner(t *testing.T) {
+	w := newTown(t)
+	audit, err := ReadPublic(filepath.Join(w.dir, "audit", PublicFile), Cosigner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	genesis := w.signed(1, 2)
+	p, err := NewProfile(genesis, "https://ledger.example", []Public{audit}, 1)
+	if err != nil || p.Genesis != genesis.Digest() || p.Policy.LogKey != w.draft.Ledger.NoteKey {
+		t.Errorf("profile %+v, %v", p, err)
+	}
+	_, err = NewProfile(genesis, "https://ledger.example", nil, 0)
+	refused(t, err, "at least one cosigner")
+	_, err = NewProfile(genesis, "https://ledger.example", []Public{audit, audit}, 2)
+	refused(t, err, "stands twice")
+	_, err = NewProfile(genesis, "https://ledger.example", []Public{w.members[0]}, 1)
+	refused(t, err, "want cosigner")
+	_, err = NewProfile(w.signed(1), "https://ledger.example", []Public{audit}, 1)
+	refused(t, err, "1 signatures")
+}
+
+// A cosigner serves over TLS with the files of its configuration, and stops in order.
+func TestServingOverTLS(t *testing.T) {
+	w := newTown(t)
+	audit, err := ReadPublic(filepath.Join(w.dir, "audit", PublicFile), Cosigner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := NewProfile(w.signed(0, 1), "http://127.0.0.1:1", []Public{audit}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteProfile(filepath.Join(w.dir, "chain.json"), profile); err != nil {
+		t.Fatal(err)
+	}
+	roots := w.certificate()
+	path := filepath.Join(w.dir, "audit", "cosigner.json")
+	w.write(path, `{"listen":{"address":"127.0.0.1:0","certificate":"cert.pem","key":"key.pem"},"secrets":"secrets","store":"store","register":"../r/last","chain":"../chain.json"}`)
+	cfg, err := ReadCosignerConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenCosigner(cfg, Options{Passphrase: passphrase})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	address, secure := strings.CutPrefix(s.URL(), "https://")
+	if !secure {
+		t.Errorf("it serves at %s", s.URL())
+	}
+	connection, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: "audit.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	connection.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	cfg.Listen.Key = filepath.Join(w.dir, "nothing.pem")
+	_, err = OpenCosigner(cfg, Options{Passphrase: passphrase})
+	refused(t, err, "listen.certificate and listen.key")
+}
+
+// certificate writes a certificate for audit.example beside the cosigner's configuration.
+func (w *town) certificate() *x509.CertPool {
+	w.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "audit.example"}, DNSNames: []string{"audit.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	w.write(filepath.Join(w.dir, "audit", "cert.pem"), string(certificate))
+	w.write(filepath.Join(w.dir, "audit", "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(certificate)
+	return pool
+}
