@@ -388,7 +388,7 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	_, err = ReadVerifierConfig(path)
 	refused(t, err, "policies is missing or empty")
 	_, err = ReadCosignerConfig(path)
-	refused(t, err, "last_checkpoint")
+	refused(t, err, "unknown member")
 }
 
 func TestProfileNeedsACosigner(t *testing.T) {
