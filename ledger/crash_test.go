@@ -108,7 +108,7 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 	}
 	writes := int(whole.writes.Load())
 	rng := rand.New(rand.NewPCG(5, 6))
-	step := max(1, writes/sample(12, writes))
+	step := max(1, writes/sample(8, writes))
 	for at := 1; at <= writes; at += step {
 		for _, percent := range []int{0, 100, rng.IntN(101)}[:sample(1+at%2, 3)] {
 			w := newWorld(t, t)
@@ -133,17 +133,18 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 // Whichever write, sync or rename fails, once or from then on: the log stops or never needed it, and after a restart all
 // that was acknowledged is there.
 func TestFailingDisk(t *testing.T) {
-	stopped, step := 0, sample(17, 1)
-	for n := 0; n < sample(150, 400); n += step {
+	const writes = 240 // about
+	stopped, cases := 0, sample(8, writes)
+	for n := 0; n < writes; n += writes / cases {
 		for _, forever := range []bool{false, true} {
 			w := newWorld(t, t)
 			mem := vfs.NewCrashableMem()
-			var writes atomic.Int64
+			var done atomic.Int64
 			failing := errorfs.InjectorFunc(func(op errorfs.Op) error {
 				if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 					return nil
 				}
-				if at := writes.Add(1) - 1; at == int64(n) || forever && at > int64(n) {
+				if at := done.Add(1) - 1; at == int64(n) || forever && at > int64(n) {
 					return errorfs.ErrInjected
 				}
 				return nil
@@ -154,7 +155,7 @@ func TestFailingDisk(t *testing.T) {
 			w.inspect(mem.CrashClone(vfs.CrashCloneCfg{}))
 		}
 	}
-	if stopped < 8 {
+	if stopped < cases {
 		t.Errorf("only %d failures were met", stopped)
 	}
 }

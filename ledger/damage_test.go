@@ -215,7 +215,7 @@ func TestFlippedBits(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.kind, func(t *testing.T) {
 			w := newWorld(t, t)
-			disk, n := w.disk(t), sample(20, 2000)
+			disk, n := w.disk(t), sample(12, 2000)
 			rng := rand.New(rand.NewPCG(9, 10))
 			if soak {
 				rng = rand.New(rand.NewPCG(rand.Uint64(), 0))

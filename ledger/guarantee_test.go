@@ -29,10 +29,13 @@ import (
 // soak says that there are hours: `make soak`. Else each of these tests takes a seeded part of its cases, in seconds.
 var soak = os.Getenv("BULLA_SOAK") != ""
 
-// sample is n cases in soak, few otherwise.
+// sample is n cases in soak, few otherwise, and fewer still with -short.
 func sample(few, n int) int {
-	if soak {
+	switch {
+	case soak:
 		return n
+	case testing.Short():
+		return (few + 3) / 4
 	}
 	return few
 }
@@ -40,9 +43,9 @@ func sample(few, n int) int {
 // check runs a property a few times with a fixed seed, in soak many times with a random one.
 func check(t *testing.T, few, many int, property func(*rapid.T)) {
 	t.Helper()
-	checks, seed := few, uint64(1)
+	checks, seed := sample(few, many), uint64(1)
 	if soak {
-		checks, seed = many, 0
+		seed = 0
 	}
 	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(checks), "rapid.seed": strconv.FormatUint(seed, 10)} {
 		old := flag.Lookup(name).Value.String()

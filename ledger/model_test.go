@@ -193,7 +193,7 @@ func (k *walk) step(r *rapid.T) {
 
 // Random operations, restarts and crashes against the model.
 func TestLogAgainstModel(t *testing.T) {
-	check(t, 25, 5000, func(r *rapid.T) {
+	check(t, 12, 5000, func(r *rapid.T) {
 		w := newWorld(t, r)
 		w.next = map[string]uint64{entry.Governance: 5}
 		w.issued = 0

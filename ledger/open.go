@@ -199,6 +199,9 @@ func (l *Log) recover() error {
 	if err := clearMark(l.cfg.Store, size, root, l.cfg.Logger); err != nil {
 		return err
 	}
+	if err := l.checkRollback(signed); err != nil {
+		return err
+	}
 	l.head = head{checkpoint: signed}
 	if err := l.recoverPublished(); err != nil {
 		return err
