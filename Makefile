@@ -6,10 +6,10 @@ DATA ?= data
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/bench/wasm/prove
 
-.PHONY: help build run demo test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers soak clean
+.PHONY: help build run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers soak clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/bulla
 	go build -o $(BULLA) ./cmd/bulla
@@ -19,6 +19,9 @@ run: build ## start everything on loopback, with development keys, and say what 
 
 demo: build ## tell the whole story in a terminal, in under a minute
 	$(BULLA) demo
+
+demo-ceremony: build ## hold a ceremony (some five minutes of processor time) and tell the story on its keys
+	$(BULLA) demo --keys ceremony
 
 test: ## all tests that need Go only (about 5 minutes)
 	go test ./...

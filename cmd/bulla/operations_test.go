@@ -86,19 +86,22 @@ func blocksOf(t *testing.T, page string) (blocks []block) {
 type rehearsal struct {
 	t        *testing.T
 	dir, bin string
-	soak     bool
+	held     bool              // the ceremony is real: it is held here, or was before
 	ports    map[string]string // of the page to free ones
 	services map[string]service
 	commands int
 	out      bytes.Buffer // what all commands said
 }
 
-// One production chain from its ceremony to the end of its keys: every command of doc/operations.md, in order.
+// One production chain from its ceremony to the end of its keys: every command of doc/operations.md, in order. Without
+// BULLA_SOAK no ceremony is held: its keys are development keys, in a folder that only recomputing it would tell from that
+// of a ceremony, or those of the folder that BULLA_CEREMONY names.
 func TestOperationsPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a chain in processes of its own, with real proofs")
 	}
-	r := &rehearsal{t: t, dir: t.TempDir(), bin: t.TempDir(), soak: os.Getenv("BULLA_SOAK") != "", ports: make(map[string]string), services: make(map[string]service)}
+	soak, finished := os.Getenv("BULLA_SOAK") != "", os.Getenv("BULLA_CEREMONY")
+	r := &rehearsal{t: t, dir: t.TempDir(), bin: t.TempDir(), held: soak || finished != "", ports: make(map[string]string), services: make(map[string]service)}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -106,8 +109,13 @@ func TestOperationsPage(t *testing.T) {
 	if err := os.Symlink(program, filepath.Join(r.bin, "bulla")); err != nil {
 		t.Fatal(err)
 	}
-	if !r.soak {
-		pretend(t, filepath.Join(r.dir, "ceremony"), circuitstest.Keys(t))
+	switch ceremony := filepath.Join(r.dir, "ceremony"); {
+	case finished != "": // the folder of one that was held before
+		if err := os.CopyFS(ceremony, os.DirFS(finished)); err != nil {
+			t.Fatal(err)
+		}
+	case !soak:
+		pretend(t, ceremony, circuitstest.Keys(t))
 	}
 	t.Cleanup(r.stop)
 	for _, b := range blocksOf(t, "../../doc/operations.md") {
@@ -115,7 +123,7 @@ func TestOperationsPage(t *testing.T) {
 		switch {
 		case kind == "json":
 			r.write(rest, b)
-		case b.info == "sh ceremony" && !r.soak:
+		case b.info == "sh ceremony" && (!soak || finished != ""):
 		case b.info == "sh stopped":
 			r.stop()
 			r.run(b)
@@ -302,7 +310,7 @@ func quicker(line string) string {
 
 func (r *rehearsal) environment() []string {
 	rehearsed := "ceremony ceremony-2028"
-	if r.soak {
+	if r.held {
 		rehearsed = "ceremony-2028"
 	}
 	return append(os.Environ(), processVariable+"="+rehearsed, "PATH="+r.bin+":"+os.Getenv("PATH"), passphraseVariable+"=office", walletVariable+"=citizen",
@@ -313,7 +321,7 @@ func (r *rehearsal) shell(b block, script string) {
 	if script == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Hour)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", script)
 	cmd.Dir, cmd.Env = r.dir, r.environment()
