@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -27,13 +28,22 @@ const MaxJSONInteger = 1<<53 - 1
 // Canonical returns value as RFC 8785 JSON. Text that is not valid UTF-8 or not in NFC, U+FFFD, and integers beyond
 // [MaxJSONInteger] are refused.
 func Canonical(value any) ([]byte, error) {
+	text, err := encode(value)
+	if err != nil {
+		return nil, err
+	}
+	return CanonicalJSON(text)
+}
+
+// encode is the JSON of a value as encoding/json has it, without the line's end.
+func encode(value any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
 		return nil, fmt.Errorf("encode JSON: %w", err)
 	}
-	return CanonicalJSON(buf.Bytes())
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
 // CanonicalJSON rewrites a JSON text as RFC 8785. Duplicate keys, invalid UTF-8, lone surrogates, U+FFFD, text not in
@@ -43,6 +53,14 @@ func CanonicalJSON(text []byte) ([]byte, error) {
 	if len(text) > MaxDocument {
 		return nil, fmt.Errorf("JSON document of %d bytes, at most %d are read", len(text), MaxDocument)
 	}
+	if plain, _ := scanPlain(text); plain {
+		return bytes.Clone(text), nil
+	}
+	return rewrite(text)
+}
+
+// rewrite is the general way of [CanonicalJSON].
+func rewrite(text []byte) ([]byte, error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("JSON is not valid UTF-8: %w", ErrNotCanonical)
 	}
@@ -114,6 +132,9 @@ func quote(s string) string {
 // writes for the decoded value: unknown or differently spelled members and second spellings of a value are refused.
 // On error target may be half filled: pass a temporary.
 func ParseCanonical(text []byte, target any) error {
+	if plain, nulls := scanPlain(text); plain && !nulls && parsePlain(text, target) {
+		return nil
+	}
 	if err := ParseStrict(text, target); err != nil {
 		return err
 	}
@@ -125,6 +146,24 @@ func ParseCanonical(text []byte, target any) error {
 		return fmt.Errorf("JSON is not in the form we write (RFC 8785, no other members): %w", ErrNotCanonical)
 	}
 	return nil
+}
+
+// parsePlain decodes a text in canonical form without nulls, and tells whether encoding the result gives the text again.
+// If not, target is as it was. The general way says what is wrong, or right all the same.
+func parsePlain(text []byte, target any) bool {
+	value := reflect.ValueOf(target)
+	if value.Kind() != reflect.Pointer || value.IsNil() || !value.Elem().IsZero() {
+		return false
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if dec.Decode(target) == nil {
+		if again, err := encode(target); err == nil && bytes.Equal(again, text) {
+			return true
+		}
+	}
+	value.Elem().SetZero()
+	return false
 }
 
 // ParseStrict decodes one JSON value that may be formatted freely, but has no duplicate keys, no unknown or differently

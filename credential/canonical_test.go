@@ -262,6 +262,97 @@ func TestCanonicalIsAFixedPoint(t *testing.T) {
 	})
 }
 
+// What is recognised as canonical at a glance is canonical. Each text is tried as it is and with a byte changed.
+func TestPlainIsCanonical(t *testing.T) {
+	recognised := 0
+	rapid.Check(t, func(t *rapid.T) {
+		text, err := credential.SlowCanonicalJSON(mustMarshal(t, jsonValue().Draw(t, "value")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := rapid.IntRange(-1, len(text)-1).Draw(t, "changed"); at >= 0 {
+			text[at] = rapid.Byte().Draw(t, "byte")
+		}
+		if plain, _ := credential.ScanPlain(text); !plain {
+			return
+		}
+		recognised++
+		if again, err := credential.SlowCanonicalJSON(text); err != nil || !bytes.Equal(again, text) {
+			t.Fatalf("%q is taken for canonical, but is %q, %v", text, again, err)
+		}
+	})
+	if recognised == 0 {
+		t.Error("nothing is recognised")
+	}
+}
+
+func mustMarshal(t *rapid.T, value any) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// The general way and the quick one refuse and accept alike.
+func TestPlainEdges(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"a":1,"b":[],"c":{}}`: true, `{"a":1,"a":2}`: false, `{"b":1,"a":2}`: false, `[1,]`: false, `[01]`: false, `[-0]`: false, `[0]`: true,
+		`[-1]`: true, `[1.0]`: false, `[999999999999999]`: true, `[9999999999999999]`: false, `"é"`: true, "\"e\u0301\"": false, "\"\ufffd\"": false,
+		`"\u00e9"`: false, ` 1`: false, `1 `: false, ``: false, `nul`: false, `{"é":1}`: false, `[[]]`: true, `"\n"`: false, "\"\xff\"": false,
+		strings.Repeat("[", 100) + strings.Repeat("]", 100): false,
+	} {
+		if plain, _ := credential.ScanPlain([]byte(text)); plain != want {
+			t.Errorf("%q: %t, want %t", text, plain, want)
+		}
+	}
+}
+
+func FuzzPlain(f *testing.F) {
+	f.Add([]byte(`{"any":[-7,"é",{"b":null}],"inner":"x","list":[],"version":0}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if plain, _ := credential.ScanPlain(text); !plain {
+			return
+		}
+		if again, err := credential.SlowCanonicalJSON(text); err != nil || !bytes.Equal(again, text) {
+			t.Fatalf("%q is taken for canonical, but is %q, %v", text, again, err)
+		}
+	})
+}
+
+// Members in the order of their names, as in all that is parsed often, make the quick way possible.
+func BenchmarkParseCanonical(b *testing.B) {
+	text := []byte(`{"items":[{"value":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}],"value":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`)
+	for name, parse := range map[string]func([]byte) error{
+		"quick": func(text []byte) error {
+			var v struct {
+				Items []struct {
+					Value credential.Element `json:"value"`
+				} `json:"items"`
+				Value credential.Element `json:"value"`
+			}
+			return credential.ParseCanonical(text, &v)
+		},
+		"general": func(text []byte) error {
+			var v struct {
+				Value credential.Element `json:"value"`
+				Items []struct {
+					Value credential.Element `json:"value"`
+				} `json:"items"`
+			}
+			return credential.ParseCanonical(text, &v)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := parse(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func FuzzParseCanonical(f *testing.F) {
 	for _, test := range refusedJSON {
 		f.Add([]byte(test.text))

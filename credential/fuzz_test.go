@@ -98,6 +98,9 @@ func FuzzParseStrict(f *testing.F) {
 func FuzzClaims(f *testing.F) {
 	schema := titleSchema()
 	f.Add([]byte(`{"parcel":"a","area":"1.00","right":"owner"}`))
+	for _, long := range fuzztest.Long([]byte(`{"parcel":"a","area":"1.00","right":"owner","since":"2024-02-29","seen":"1969-12-31T23:59:59Z"}`)) {
+		f.Add(long)
+	}
 	f.Add([]byte(`{"parcel":"a","area":"-92233720368547758.08","right":"tenant","since":"2024-02-29","disputed":true,"seen":"1969-12-31T23:59:59Z"}`))
 	f.Add([]byte(`{"parcel":"","area":null,"owned":"true"}`))
 	f.Add([]byte(`{"area":12}`))

@@ -92,25 +92,25 @@ func ValidName(s string) bool { return namePattern.MatchString(s) }
 // Validate refuses a schema that could not be encoded, naming the claim.
 func (s *Schema) Validate() error {
 	if !ValidName(s.Type) {
-		return fmt.Errorf("schema type %q is not a plain name", s.Type)
+		return fmt.Errorf("schema type %.100q is not a plain name", s.Type)
 	}
 	if len(s.Claims) == 0 || len(s.Claims) > Slots {
 		return fmt.Errorf("schema %s has %d claims, want 1 to %d", s.Type, len(s.Claims), Slots)
 	}
 	if !ValidName(s.EnrolmentRegister) {
-		return fmt.Errorf("schema %s: enrolment register %q is not a plain name", s.Type, s.EnrolmentRegister)
+		return fmt.Errorf("schema %s: enrolment register %.100q is not a plain name", s.Type, s.EnrolmentRegister)
 	}
 	if s.SubjectRegister != "" && !ValidName(s.SubjectRegister) {
-		return fmt.Errorf("schema %s: subject register %q is not a plain name", s.Type, s.SubjectRegister)
+		return fmt.Errorf("schema %s: subject register %.100q is not a plain name", s.Type, s.SubjectRegister)
 	}
 	seen := make(map[string]bool, len(s.Claims))
 	for _, c := range s.Claims {
 		if seen[c.Name] {
-			return fmt.Errorf("schema %s has the claim %q twice", s.Type, c.Name)
+			return fmt.Errorf("schema %s has the claim %.100q twice", s.Type, c.Name)
 		}
 		seen[c.Name] = true
 		if err := c.validate(); err != nil {
-			return fmt.Errorf("schema %s, claim %q: %w", s.Type, c.Name, err)
+			return fmt.Errorf("schema %s, claim %.100q: %w", s.Type, c.Name, err)
 		}
 	}
 	return nil
@@ -121,7 +121,7 @@ func (c ClaimType) validate() error {
 	case !claimNamePattern.MatchString(c.Name):
 		return errors.New("a name is 1 to 64 of a-z, 0-9 and _, beginning with a letter")
 	case !c.Type.valid():
-		return fmt.Errorf("unknown type %q", c.Type)
+		return fmt.Errorf("unknown type %.100q", c.Type)
 	case c.Scale != 0 && (c.Type != Integer || c.Scale < 0 || c.Scale > 9):
 		return errors.New("only integers have a scale, of 1 to 9 digits")
 	case (c.Type == Enum) != (len(c.Values) > 0):
@@ -194,13 +194,13 @@ func (s *Schema) Encode(claims Claims) ([Slots]Element, error) {
 		value, present := claims[c.Name]
 		if !present {
 			if !c.Optional {
-				return slots, fmt.Errorf("claim %q: missing, and schema %s requires it", c.Name, s.Type)
+				return slots, fmt.Errorf("claim %.100q: missing, and schema %s requires it", c.Name, s.Type)
 			}
 			continue
 		}
 		var err error
 		if slots[i], err = c.Encode(value); err != nil {
-			return slots, fmt.Errorf("claim %q: %w", c.Name, err)
+			return slots, fmt.Errorf("claim %.100q: %w", c.Name, err)
 		}
 	}
 	return slots, nil

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/fuzztest"
 )
 
 func titleSchema() *credential.Schema {
@@ -277,10 +278,17 @@ func FuzzSchema(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	for _, long := range fuzztest.Long(text) {
+		f.Add(long)
+	}
 	f.Add([]byte(`{"type":"a","claims":[{"name":"a","type":"enum","values":["b"]}],"enrolment_register":"issuer"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var s credential.Schema
-		if credential.ParseStrict(text, &s) != nil || s.Validate() != nil {
+		if credential.ParseStrict(text, &s) != nil {
+			return // FuzzParseStrict looks at these
+		}
+		if err := s.Validate(); err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		id, err := s.ID()

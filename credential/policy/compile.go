@@ -47,22 +47,22 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	out := &Compiled{Shape: s.Shape(), Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
 	var err error
 	if out.Issuers, err = s.issuerSet(c.Issuers); err != nil {
-		return nil, fmt.Errorf("query %q: %w", s.Query, err)
+		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
 	b := builder{schema: c.Schema, out: out}
 	for i := range s.Clauses {
 		if err := b.add(&s.Clauses[i]); err != nil {
-			return nil, fmt.Errorf("query %q, clause %d on %q: %w", s.Query, i+1, s.Clauses[i].Claim, err)
+			return nil, fmt.Errorf("query %.100q, clause %d on %.100q: %w", s.Query, i+1, s.Clauses[i].Claim, err)
 		}
 	}
 	if err := b.disclose(s.Disclose, c.Disclosed); err != nil {
-		return nil, fmt.Errorf("query %q: %w", s.Query, err)
+		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
 	if err := s.scopes(c, out); err != nil {
-		return nil, fmt.Errorf("query %q: %w", s.Query, err)
+		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
 	if err := out.Clauses.Validate(); err != nil {
-		return nil, fmt.Errorf("query %q: %w: %w", s.Query, ErrUnprovable, err)
+		return nil, fmt.Errorf("query %.100q: %w: %w", s.Query, ErrUnprovable, err)
 	}
 	return out, nil
 }
@@ -70,14 +70,14 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 // validateSchema checks that the schema is the one asked for, and the bounds of periods, which depend on it.
 func (s *Statement) validateSchema(schema *credential.Schema) error {
 	if schema == nil {
-		return fmt.Errorf("query %q: no schema given", s.Query)
+		return fmt.Errorf("query %.100q: no schema given", s.Query)
 	}
 	if id, err := schema.ID(); err != nil || id != s.Schema {
-		return fmt.Errorf("query %q: the schema given is not the one asked for", s.Query)
+		return fmt.Errorf("query %.100q: the schema given is not the one asked for", s.Query)
 	}
 	for i, c := range s.Clauses {
 		if err := c.validateResolved(s.Now.Time(), schema); err != nil {
-			return fmt.Errorf("query %q, clause %d on %q: %w", s.Query, i+1, c.Claim, err)
+			return fmt.Errorf("query %.100q, clause %d on %.100q: %w", s.Query, i+1, c.Claim, err)
 		}
 	}
 	return nil
@@ -233,7 +233,7 @@ func (b *builder) membership(mode credential.Mode, slot int, claim credential.Cl
 	for _, v := range values {
 		e, err := claim.Encode(v)
 		if err != nil {
-			return fmt.Errorf("value %q: %w", v, err)
+			return fmt.Errorf("value %.100q: %w", v, err)
 		}
 		members = append(members, e)
 	}
@@ -255,21 +255,21 @@ func (b *builder) disclose(names []string, values credential.Claims) error {
 	for _, name := range names {
 		slot, ok := b.schema.Slot(name)
 		if !ok {
-			return fmt.Errorf("disclosure of %q: schema %s has no such claim", name, b.schema.Type)
+			return fmt.Errorf("disclosure of %.100q: schema %s has no such claim", name, b.schema.Type)
 		}
 		element := impossible(b.schema.Claims[slot])
 		if values != nil {
 			value, present := values[name]
 			if !present {
-				return fmt.Errorf("disclosure of %q: the value is missing", name)
+				return fmt.Errorf("disclosure of %.100q: the value is missing", name)
 			}
 			var err error
 			if element, err = b.schema.Claims[slot].Encode(value); err != nil {
-				return fmt.Errorf("disclosure of %q: %w", name, err)
+				return fmt.Errorf("disclosure of %.100q: %w", name, err)
 			}
 		}
 		if err := b.equality(credential.Required, slot, element); err != nil {
-			return fmt.Errorf("disclosure of %q: %w", name, err)
+			return fmt.Errorf("disclosure of %.100q: %w", name, err)
 		}
 	}
 	return nil

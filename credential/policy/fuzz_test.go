@@ -23,6 +23,9 @@ func FuzzParseStatement(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(text)
+		for _, long := range fuzztest.Long(text) {
+			f.Add(long)
+		}
 		f.Add(bytes.ReplaceAll(text, []byte(`"at_most":`), []byte(`"at_least":`)))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

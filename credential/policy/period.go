@@ -18,7 +18,7 @@ type calendar struct{ years, months, days int }
 func (p Period) parse() (calendar, error) {
 	m := periodPattern.FindStringSubmatch(string(p))
 	if m == nil || p == "P" {
-		return calendar{}, fmt.Errorf("%q is not a period like P2Y or P365D", p)
+		return calendar{}, fmt.Errorf("%.100q is not a period like P2Y or P365D", p)
 	}
 	number := func(s string) int { n, _ := strconv.Atoi(s); return n } // the pattern admits digits only
 	return calendar{number(m[1]), number(m[2]), number(m[3])}, nil

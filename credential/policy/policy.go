@@ -109,11 +109,11 @@ func (p *Policy) Digest() (credential.Digest, error) {
 func (p *Policy) Validate() error {
 	switch {
 	case p.Version != 1:
-		return fmt.Errorf("policy %q: version %d, want 1", p.ID, p.Version)
+		return fmt.Errorf("policy %.100q: version %d, want 1", p.ID, p.Version)
 	case !credential.ValidName(p.ID):
-		return fmt.Errorf("policy id %q is not a plain name", p.ID)
+		return fmt.Errorf("policy id %.100q is not a plain name", p.ID)
 	case !strings.HasPrefix(p.Verifier, "did:") || !credential.ValidName(p.Verifier):
-		return fmt.Errorf("policy %s: verifier %q is not a DID", p.ID, p.Verifier)
+		return fmt.Errorf("policy %s: verifier %.100q is not a DID", p.ID, p.Verifier)
 	case p.RetentionDays < 0 || p.RetentionDays > maxRetained:
 		return fmt.Errorf("policy %s: retention of %d days, want 0 to %d", p.ID, p.RetentionDays, maxRetained)
 	case p.FreshnessSeconds < 1 || p.FreshnessSeconds > maxFresh:
@@ -130,10 +130,10 @@ func (p *Policy) Validate() error {
 	for i := range p.Queries {
 		q := &p.Queries[i]
 		if slices.ContainsFunc(p.Queries[:i], func(o Query) bool { return o.ID == q.ID }) {
-			return fmt.Errorf("policy %s: two queries are called %q", p.ID, q.ID)
+			return fmt.Errorf("policy %s: two queries are called %.100q", p.ID, q.ID)
 		}
 		if err := q.validate(); err != nil {
-			return fmt.Errorf("policy %s, query %q: %w", p.ID, q.ID, err)
+			return fmt.Errorf("policy %s, query %.100q: %w", p.ID, q.ID, err)
 		}
 	}
 	text, err := p.Canonical()
@@ -192,7 +192,7 @@ func (q *Query) validate() error {
 	}
 	for i, did := range q.Issuers {
 		if !credential.ValidName(did) || i > 0 && q.Issuers[i-1] >= did {
-			return fmt.Errorf("issuers must be DIDs, ascending, each once; not so at %q", did)
+			return fmt.Errorf("issuers must be DIDs, ascending, each once; not so at %.100q", did)
 		}
 	}
 	if err := q.validateClauses(); err != nil {
@@ -206,7 +206,7 @@ func (q *Query) validate() error {
 			return fmt.Errorf("disclosure %d names no claim", i+1)
 		}
 		if slices.Contains(q.Disclose[:i], name) {
-			return fmt.Errorf("discloses %q twice", name)
+			return fmt.Errorf("discloses %.100q twice", name)
 		}
 	}
 	for _, s := range []*Scope{q.Scope, q.SubjectScope} {
@@ -229,7 +229,7 @@ func (q *Query) validateClauses() error {
 			return fmt.Errorf("clause %d names no claim", i+1)
 		}
 		if err := q.Clauses[i].validate(); err != nil {
-			return fmt.Errorf("clause %d on %q: %w", i+1, q.Clauses[i].Claim, err)
+			return fmt.Errorf("clause %d on %.100q: %w", i+1, q.Clauses[i].Claim, err)
 		}
 	}
 	return nil

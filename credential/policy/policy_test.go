@@ -12,6 +12,7 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/fuzztest"
 )
 
 // now is a moment on a leap day, where periods are at their worst.
@@ -275,6 +276,9 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	for _, long := range fuzztest.Long(text) {
+		f.Add(long)
+	}
 	f.Add(bytes.ReplaceAll(text, []byte("P1Y2M3D"), []byte("P9999Y")))
 	f.Add(bytes.ReplaceAll(text, []byte(`"equals":true`), []byte(`"equals":[{}]`)))
 	f.Add([]byte(`{"clauses":null}`))
@@ -282,6 +286,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := policy.Parse(text)
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		canonical, err := p.Canonical()
@@ -297,6 +302,7 @@ func FuzzParse(f *testing.F) {
 		}
 		statements, err := p.Resolve(now, schemas)
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		for i := range statements {

@@ -43,7 +43,7 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 	for _, q := range p.Queries {
 		schema, err := schemas(q.Schema)
 		if err != nil {
-			return nil, fmt.Errorf("policy %s, query %q: %w", p.ID, q.ID, err)
+			return nil, fmt.Errorf("policy %s, query %.100q: %w", p.ID, q.ID, err)
 		}
 		s := Statement{
 			Version: 1, Verifier: p.Verifier, Policy: digest, Query: q.ID, Circuit: q.Circuit, Now: credential.UnixTimeOf(now),
@@ -53,7 +53,7 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 		for i, c := range q.Clauses {
 			resolved, err := c.resolve(now, schema)
 			if err != nil {
-				return nil, fmt.Errorf("policy %s, query %q, clause %d on %q: %w", p.ID, q.ID, i+1, c.Claim, err)
+				return nil, fmt.Errorf("policy %s, query %.100q, clause %d on %.100q: %w", p.ID, q.ID, i+1, c.Claim, err)
 			}
 			s.Clauses = append(s.Clauses, resolved)
 		}
@@ -89,21 +89,21 @@ func (s *Statement) Canonical() ([]byte, error) { return credential.Canonical(s)
 func (s *Statement) Validate() error {
 	switch {
 	case s.Version != 1:
-		return fmt.Errorf("statement %q: version %d, want 1", s.Query, s.Version)
+		return fmt.Errorf("statement %.100q: version %d, want 1", s.Query, s.Version)
 	case !strings.HasPrefix(s.Verifier, "did:") || !credential.ValidName(s.Verifier):
-		return fmt.Errorf("statement %q: verifier %q is not a DID", s.Query, s.Verifier)
+		return fmt.Errorf("statement %.100q: verifier %.100q is not a DID", s.Query, s.Verifier)
 	case s.FreshnessSeconds < 1 || s.FreshnessSeconds > maxFresh:
-		return fmt.Errorf("statement %q: freshness of %d seconds, want 1 to %d", s.Query, s.FreshnessSeconds, maxFresh)
+		return fmt.Errorf("statement %.100q: freshness of %d seconds, want 1 to %d", s.Query, s.FreshnessSeconds, maxFresh)
 	}
 	if err := validateNow(s.Now.Time()); err != nil {
-		return fmt.Errorf("statement %q: %w", s.Query, err)
+		return fmt.Errorf("statement %.100q: %w", s.Query, err)
 	}
 	q := Query{ID: s.Query, Circuit: s.Circuit, Issuers: s.Issuers, Clauses: slices.Clone(s.Clauses), Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope}
 	for i := range q.Clauses {
 		q.Clauses[i] = q.Clauses[i].unresolved()
 	}
 	if err := q.validate(); err != nil {
-		return fmt.Errorf("statement %q: %w", s.Query, err)
+		return fmt.Errorf("statement %.100q: %w", s.Query, err)
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func formatTime(t credential.Type, at time.Time) string {
 func claimOf(schema *credential.Schema, name string) (credential.ClaimType, error) {
 	slot, ok := schema.Slot(name)
 	if !ok {
-		return credential.ClaimType{}, fmt.Errorf("schema %s has no claim %q", schema.Type, name)
+		return credential.ClaimType{}, fmt.Errorf("schema %s has no claim %.100q", schema.Type, name)
 	}
 	return schema.Claims[slot], nil
 }

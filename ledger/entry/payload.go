@@ -106,8 +106,9 @@ type SchemaPublished struct {
 
 // CredentialsIssued adds commitments. The ledger computes their leaves itself and gives them consecutive indices.
 type CredentialsIssued struct {
-	Schema      credential.Element   `json:"schema"`
+	// In the order of their names, which is the quick way to canonical JSON: this payload is the one that comes often.
 	Commitments []credential.Element `json:"commitments"`
+	Schema      credential.Element   `json:"schema"`
 }
 
 // CredentialsSuspended makes leaves 0 until reinstated.
@@ -185,7 +186,7 @@ func (e *Entry) ParsePayload() (Payload, error) { return ParsePayload(e.Header()
 func ParsePayload(kind Kind, text []byte) (Payload, error) {
 	parse, ok := parsers[kind]
 	if !ok {
-		return nil, fmt.Errorf("kind %q is not known: %w", kind, ErrMalformed)
+		return nil, fmt.Errorf("kind %.100q is not known: %w", kind, ErrMalformed)
 	}
 	p, err := parse(text)
 	if err != nil {
