@@ -34,12 +34,13 @@ const (
 // ErrMalformed is returned for bytes that are no entry.
 var ErrMalformed = errors.New("malformed entry")
 
-// Header is the protected header of one signature. All signatures of an entry agree on everything but alg and kid.
+// Header is the protected header of one signature. All signatures of an entry agree on everything but alg and kid. Members
+// stand in the order of their names, which is the quick way to canonical JSON.
 type Header struct {
 	Algorithm jose.Algorithm    `json:"alg"`
 	Genesis   credential.Digest `json:"genesis"` // all zero in the genesis entry itself
-	Kind      Kind              `json:"kind"`
 	KeyID     string            `json:"kid"`
+	Kind      Kind              `json:"kind"`
 	Sequence  uint64            `json:"seq"` // the signer's next number, from 0
 	Signer    string            `json:"signer"`
 	Type      string            `json:"typ"`
@@ -118,13 +119,13 @@ func (e *Entry) validate() error {
 		case same != first:
 			return fmt.Errorf("signatures disagree on the header: %w", ErrMalformed)
 		case s.Header.Type != Type:
-			return fmt.Errorf("typ is %q, want %q: %w", s.Header.Type, Type, ErrMalformed)
+			return fmt.Errorf("typ is %.100q, want %.100q: %w", s.Header.Type, Type, ErrMalformed)
 		case i > 0 && strings.Compare(e.Signatures[i-1].Header.KeyID, s.Header.KeyID) >= 0:
 			return fmt.Errorf("signatures are not ascending by kid, each once: %w", ErrMalformed)
 		}
 	}
 	if !credential.ValidName(first.Signer) {
-		return fmt.Errorf("signer %q is not a plain name: %w", first.Signer, ErrMalformed)
+		return fmt.Errorf("signer %.100q is not a plain name: %w", first.Signer, ErrMalformed)
 	}
 	if first.Sequence >= 1<<53 {
 		return fmt.Errorf("seq %d is beyond 2^53: %w", first.Sequence, ErrMalformed)
@@ -145,7 +146,7 @@ func (e *Entry) Digest() credential.Digest { return credential.DigestOf(e.raw) }
 func (e *Entry) Verify(i int, key jose.PublicKey) error {
 	s := e.Signatures[i]
 	if s.Header.Algorithm != key.Algorithm() {
-		return fmt.Errorf("alg is %q, but key %s is for %s: %w", s.Header.Algorithm, s.Header.KeyID, key.Algorithm(), jose.ErrSignature)
+		return fmt.Errorf("alg is %.100q, but key %s is for %s: %w", s.Header.Algorithm, s.Header.KeyID, key.Algorithm(), jose.ErrSignature)
 	}
 	return key.Verify([]byte(s.protected+"."+base64.RawURLEncoding.EncodeToString(e.Payload)), s.signature)
 }
