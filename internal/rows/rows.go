@@ -243,10 +243,28 @@ func (d *DB) corrupted(info pebble.DataCorruptionInfo) {
 	d.fail(err)
 }
 
-// directories is a file system that ends Pebble's own goroutines when a folder cannot be synced, as Pebble panics then.
+// directories is a file system that is careful with folders where Pebble is not: it syncs the folder of a new manifest
+// before the marker that names it is written, as a power cut between the two may keep either; and it ends Pebble's own
+// goroutines when a folder cannot be synced, as Pebble panics then.
 type directories struct {
 	vfs.FS
 	d *DB
+}
+
+// Create implements [vfs.FS].
+func (fs directories) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := fs.FS.Create(name, category)
+	if err != nil || !strings.HasPrefix(fs.PathBase(name), "MANIFEST-") {
+		return file, err
+	}
+	dir, err := fs.OpenDir(fs.PathDir(name))
+	if err == nil {
+		err = errors.Join(dir.Sync(), dir.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // OpenDir implements [vfs.FS].

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,4 +99,33 @@ func eventually(t *testing.T, done func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("it did not happen in 5 s")
+}
+
+// The marker that names a manifest must not survive a power cut that the manifest does not survive.
+func TestPowerCutWhileTheManifestIsNew(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	mem := vfs.NewCrashableMem()
+	for range 30 { // each opening has a new manifest
+		var clones []*vfs.MemFS
+		watch := errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, "marker.manifest") {
+				clones = append(clones, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng}))
+			}
+			return nil
+		})
+		db, err := rows.Open(rows.Config{Dir: "db", FS: errorfs.Wrap(mem, watch)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(db.Commit(rows.Batch{Set: map[string][]byte{"a": nil}}), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, clone := range clones {
+			again, err := rows.Open(rows.Config{Dir: "db", FS: clone})
+			if err != nil {
+				t.Fatal(err)
+			}
+			again.Close()
+		}
+	}
 }
