@@ -67,7 +67,7 @@ func parseLine(line string) (c Circuit, err error) {
 	}
 	var digest string
 	if _, err := fmt.Sscanf(line, "%s %d %d %s", &c.Name, &c.Constraints, &c.PublicInputs, &digest); err != nil {
-		return Circuit{}, fmt.Errorf("line %q: %w", line, err)
+		return Circuit{}, fmt.Errorf("line %.100q: %w", line, err)
 	}
 	return c, c.Digest.UnmarshalText([]byte(digest))
 }
@@ -79,7 +79,7 @@ func Named(name string) (Circuit, error) {
 			return c, nil
 		}
 	}
-	return Circuit{}, fmt.Errorf("there is no circuit %q", name)
+	return Circuit{}, fmt.Errorf("there is no circuit %.100q", name)
 }
 
 // WithDigest finds a published circuit by digest.

@@ -168,12 +168,12 @@ var pathPattern = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != text || !plainPath(u) {
-		return nil, fmt.Errorf("URL %q is not an absolute URL with a plain path and no slash at the end", text)
+		return nil, fmt.Errorf("URL %.100q is not an absolute URL with a plain path and no slash at the end", text)
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	if u.Scheme != "https" && !(u.Scheme == "http" && loopback) {
-		return nil, fmt.Errorf("URL %q is neither https nor http on loopback", text)
+		return nil, fmt.Errorf("URL %.100q is neither https nor http on loopback", text)
 	}
 	return u, nil
 }
@@ -261,7 +261,7 @@ func (i *Issuer) DID() string { return i.cfg.DID }
 func (i *Issuer) AdminToken(client string, scopes []string, lifetime time.Duration) (string, error) {
 	for _, s := range scopes {
 		if !strings.Contains(" "+strings.Join(Scopes, " ")+" ", " "+s+" ") {
-			return "", fmt.Errorf("there is no scope %q", s)
+			return "", fmt.Errorf("there is no scope %.100q", s)
 		}
 	}
 	return i.admin.Issue(client, scopes, lifetime)

@@ -12,7 +12,7 @@ import (
 func FuzzURL(f *testing.F) {
 	for _, text := range []string{
 		"https://agency.example/agencies/land", "http://127.0.0.1:8101", "http://localhost/a", "http://agency.example", "https://agency.example/", "https://a/b?c",
-		"https://u@a", "https://a/%2e", "https://a/..", "http://127.0.0.1.example", "https://A", "https://a:/",
+		"https://u@a", "https://a/%2e", "https://a/..", "http://127.0.0.1.example", "https://A", "https://a:/", strings.Repeat("x", fuzztest.MaxError),
 	} {
 		f.Add(text)
 	}

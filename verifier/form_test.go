@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/verifier/check"
 )
 
@@ -22,6 +23,7 @@ func FuzzParseForm(f *testing.F) {
 			if !errors.As(err, &refusal) || refusal.Code != check.Malformed {
 				t.Fatal(err)
 			}
+			fuzztest.Refused(t, err)
 			return
 		}
 		form := url.Values{"state": {r.State}}

@@ -27,6 +27,9 @@ func FuzzSession(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte(`"attempts":1`), []byte(`"attempts":1.0`), 1))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, row []byte) {

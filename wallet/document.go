@@ -104,11 +104,11 @@ func (d *document) validate() error {
 	for i := range d.Credentials {
 		c := &d.Credentials[i]
 		if seen[c.ID] {
-			return fmt.Errorf("vault has two credentials %q", c.ID)
+			return fmt.Errorf("vault has two credentials %.100q", c.ID)
 		}
 		seen[c.ID] = true
 		if err := d.validateCredential(c); err != nil {
-			return fmt.Errorf("credential %q in the vault: %w", c.ID, err)
+			return fmt.Errorf("credential %.100q in the vault: %w", c.ID, err)
 		}
 	}
 	return nil

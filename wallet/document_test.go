@@ -9,6 +9,7 @@ import (
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
@@ -103,10 +104,14 @@ func FuzzDocument(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	for _, long := range fuzztest.Long(text) {
+		f.Add(long)
+	}
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := parseDocument(data)
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		again, err := d.encode()
@@ -130,6 +135,7 @@ func FuzzSealedVault(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sealed, err := parseSealed(data)
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		opened := &Vault{identity: v.identity} // without the cost of a scrypt, which guards only the identity

@@ -26,7 +26,7 @@ import (
 func FuzzAddress(f *testing.F) {
 	for _, text := range []string{
 		"https://h.example/a?b=c", "http://127.0.0.1:8080/", "http://localhost", "http://[::1]/x", "http://h.example", "https://u@h.example", "https://h.example/#f",
-		"HTTPS://h.example", "https://h.example/\u202e", "http://127.0.0.1.example", "http://0x7f.1", "https:///x", "javascript:alert(1)",
+		"HTTPS://h.example", strings.Repeat("x", fuzztest.MaxError), "https://h.example/\u202e", "http://127.0.0.1.example", "http://0x7f.1", "https:///x", "javascript:alert(1)",
 	} {
 		f.Add(text)
 	}
@@ -217,6 +217,9 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(string(good))
+	for _, long := range fuzztest.Long(good) {
+		f.Add(string(long))
+	}
 	for _, change := range [][2]string{
 		{"/responses/1", "/../responses/1"}, {"bank.example/oid4vp", "bank.example:443/oid4vp"}, {`"P1Y"`, `"P1D"`}, {`"exp":`, `"exp":1`}, {`"equals":"a"`, `"equals":"b"`},
 		{`"nonce":"`, `"Nonce":"x","nonce":"`}, {`"zk_system_type":[`, `"zk_system_type":[{},`}, {`"data":{`, `"data":{"x":1,`}, {`"state":"s"`, `"state":null`},

@@ -16,6 +16,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/fuzztest"
 )
 
 // The keys of a ceremony prove and verify, and verify follows them from the beginning.
@@ -314,10 +315,14 @@ func TestOtherCircuits(t *testing.T) {
 func FuzzParseTranscript(f *testing.F) {
 	c := again(f, finishedSmall(f))
 	f.Add(canonical(f, &c.transcript))
+	for _, long := range fuzztest.Long(canonical(f, &c.transcript)) {
+		f.Add(long)
+	}
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		parsed, err := ParseTranscript(data)
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		if !bytes.Equal(canonical(t, &parsed), data) {
@@ -344,8 +349,11 @@ func FuzzState(f *testing.F) {
 			phase = 2
 		}
 		h, digest := c.expected(phase, 2)
-		s, err := c.decodeState(h, data)
+		var s state
+		var err error
+		fuzztest.Bounded(t, 1<<20, func() { s, err = c.decodeState(h, data) })
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		if again, err := encodeState(h, s); err != nil || !bytes.Equal(again, data) {

@@ -169,7 +169,7 @@ func (t *Transcript) validateEnd() error {
 	}
 	for i, key := range t.Keys {
 		if key.Circuit != t.Plan.Circuits[i].Name {
-			return fmt.Errorf("keys of %q where those of %s belong", key.Circuit, t.Plan.Circuits[i].Name)
+			return fmt.Errorf("keys of %.100q where those of %s belong", key.Circuit, t.Plan.Circuits[i].Name)
 		}
 	}
 	return nil
@@ -177,7 +177,7 @@ func (t *Transcript) validateEnd() error {
 
 func (p *Plan) validate() error {
 	if p.Format != format || p.Version != version {
-		return fmt.Errorf("format %q, version %d, want %s, %d", p.Format, p.Version, format, version)
+		return fmt.Errorf("format %.100q, version %d, want %s, %d", p.Format, p.Version, format, version)
 	}
 	if err := validateText("title", p.Title, maxTitle); err != nil {
 		return err
@@ -188,6 +188,9 @@ func (p *Plan) validate() error {
 	seen := make(map[string]bool)
 	powers := 0
 	for _, c := range p.Circuits {
+		if !credential.ValidName(c.Name) {
+			return fmt.Errorf("circuit %.100q has no plain name", c.Name)
+		}
 		if seen[c.Name] {
 			return fmt.Errorf("circuit %s is there twice", c.Name)
 		}
@@ -230,7 +233,7 @@ func validateLine(before []Contribution, c Contribution) error {
 		return fmt.Errorf("it has the number %d, want %d, at most %d", c.Number, want, maxContributions)
 	}
 	if slices.ContainsFunc(before, func(other Contribution) bool { return other.Name == c.Name }) {
-		return fmt.Errorf("somebody named %q contributed to this phase before", c.Name)
+		return fmt.Errorf("somebody named %.100q contributed to this phase before", c.Name)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type Fault struct {
 func (f *Fault) Error() string {
 	switch {
 	case f.Number > 0:
-		return fmt.Sprintf("contribution %d to phase %d, by %q: %v", f.Number, f.Phase, f.Name, f.Reason)
+		return fmt.Sprintf("contribution %d to phase %d, by %.100q: %v", f.Number, f.Phase, f.Name, f.Reason)
 	case f.Phase > 0:
 		return fmt.Sprintf("start of phase %d: %v", f.Phase, f.Reason)
 	}

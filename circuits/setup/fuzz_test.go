@@ -17,6 +17,9 @@ func FuzzReadIndex(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte("true"), []byte("false"), 1))
 	f.Add(append(bytes.Clone(good), '\n'))
 	f.Add(append(bytes.Clone(good), bytes.Repeat([]byte{' '}, 8192)...))

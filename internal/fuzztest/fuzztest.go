@@ -4,7 +4,9 @@
 package fuzztest
 
 import (
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -39,4 +41,17 @@ func Bounded(t testing.TB, limit int, f func()) {
 	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(limit) {
 		t.Errorf("%d bytes were allocated, at most %d", got, limit)
 	}
+}
+
+var stringLiteral = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// Long are copies of a JSON text, each with another one of its strings, names of members too, made as long as no refusal
+// may be.
+func Long(text []byte) [][]byte {
+	long := []byte(`"` + strings.Repeat("x", MaxError+1) + `"`)
+	var out [][]byte
+	for _, at := range stringLiteral.FindAllIndex(text, -1) {
+		out = append(out, slices.Concat(text[:at[0]], long, text[at[1]:]))
+	}
+	return out
 }

@@ -17,6 +17,9 @@ func FuzzPeekCompact(f *testing.F) {
 	f.Add("eyJhbGciOiJFZERTQSIsImtpZCI6ImsiLCJ0eXAiOiJ0In0.e30.AAAA")
 	f.Add("eyJhbGciOiJub25lIiwiandrIjp7fX0.e30.")
 	f.Add("e30.e30.")
+	for _, header := range fuzztest.Long([]byte(`{"alg":"EdDSA","kid":"k","typ":"t"}`)) {
+		f.Add(base64.RawURLEncoding.EncodeToString(header) + ".e30.AAAA")
+	}
 	f.Add(strings.Repeat(".", 3))
 	f.Fuzz(func(t *testing.T, token string) {
 		header, payload, err := jose.PeekCompact(token)
@@ -56,6 +59,9 @@ func FuzzPublicKey(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(text)
+		for _, long := range fuzztest.Long(text) {
+			f.Add(long)
+		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var key, again jose.PublicKey

@@ -55,7 +55,7 @@ func Keys(keys ...PublicKey) LookUp {
 				return k, nil
 			}
 		}
-		return PublicKey{}, fmt.Errorf("key %q is not known here", keyID)
+		return PublicKey{}, fmt.Errorf("key %.100q is not known here", keyID)
 	}
 }
 
@@ -67,14 +67,14 @@ func VerifyCompact(token, typ string, lookUp LookUp) ([]byte, error) {
 		return nil, err
 	}
 	if header.Type != typ {
-		return nil, fmt.Errorf("typ is %q, want %q: %w", header.Type, typ, ErrToken)
+		return nil, fmt.Errorf("typ is %.100q, want %.100q: %w", header.Type, typ, ErrToken)
 	}
 	key, err := lookUp(header.KeyID)
 	if err != nil {
 		return nil, err
 	}
 	if header.Algorithm != key.Algorithm() {
-		return nil, fmt.Errorf("alg is %q, but the key is for %s: %w", header.Algorithm, key.Algorithm(), ErrToken)
+		return nil, fmt.Errorf("alg is %.100q, but the key is for %s: %w", header.Algorithm, key.Algorithm(), ErrToken)
 	}
 	return payload, key.Verify([]byte(message), signature)
 }

@@ -80,7 +80,7 @@ func (k PublicKey) raw() (crypto.PublicKey, error) {
 		}
 		return key, nil
 	}
-	return nil, fmt.Errorf("public key of type %q on curve %q: only Ed25519 and P-256 are accepted", k.Type, k.Curve)
+	return nil, fmt.Errorf("public key of type %.100q on curve %.100q: only Ed25519 and P-256 are accepted", k.Type, k.Curve)
 }
 
 // KeyID is the RFC 7638 thumbprint (SHA-256), base64url, 43 characters.
@@ -137,7 +137,7 @@ func Generate(alg Algorithm) (*SigningKey, error) {
 		}
 		return newSigningKey(secret)
 	}
-	return nil, fmt.Errorf("algorithm %q: only EdDSA and ES256 are accepted", alg)
+	return nil, fmt.Errorf("algorithm %.100q: only EdDSA and ES256 are accepted", alg)
 }
 
 // FromSeed is the Ed25519 key of a 32-byte seed (RFC 8032), for test vectors and keys derived from a stored secret.

@@ -21,6 +21,8 @@ func FuzzParseOfferLink(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(link)
+	f.Add(strings.Repeat("x", maxLink))
+	f.Add("openid-credential-offer://?credential_offer={\"" + strings.Repeat("x", fuzztest.MaxError) + "\":%")
 	f.Add("openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fh.example%2Fo%2F1")
 	f.Add("openid-credential-offer://?credential_offer={}&credential_offer_uri=x")
 	f.Add(" openid-credential-offer://?credential_offer=null\n")
@@ -51,6 +53,7 @@ func FuzzParseOfferLink(f *testing.F) {
 func FuzzParseRequestLink(f *testing.F) {
 	f.Add(RequestLink(ClientIDPrefix+"did:web:v.example", "https://v.example/r?x=1&y=2"))
 	f.Add("openid4vp://?client_id=a&client_id=b&request_uri=c")
+	f.Add("openid4vp://?client_id=" + strings.Repeat("x", fuzztest.MaxError) + "&request_uri=c")
 	f.Add("openid4vp://authorize?client_id=a;request_uri=c")
 	f.Add("OPENID4VP://?client_id=x&request_uri=y")
 	f.Fuzz(func(t *testing.T, link string) {
@@ -71,7 +74,8 @@ func FuzzParseRequestLink(f *testing.F) {
 }
 
 func FuzzWellKnown(f *testing.F) {
-	for _, identifier := range []string{"https://h.example/a/", "http://127.0.0.1:1", "//h/a", "https://h/%2e%2e/", "https://[::1]/a", "x"} {
+	for _, identifier := range []string{"https://h.example/a/", "http://127.0.0.1:1", "//h/a", "https://h/%2e%2e/", "https://[::1]/a", "x",
+		"https://h/a?b", strings.Repeat("\xff", fuzztest.MaxError)} {
 		f.Add(identifier)
 	}
 	f.Fuzz(func(t *testing.T, identifier string) {
@@ -85,7 +89,8 @@ func FuzzWellKnown(f *testing.F) {
 			t.Fatal(err)
 		}
 		to, err := url.Parse(address)
-		if err != nil || to.Host != from.Host || to.Scheme != from.Scheme || !strings.HasPrefix(to.Path, "/.well-known/"+IssuerWellKnown) {
+		want := "/.well-known/" + IssuerWellKnown + strings.TrimSuffix(from.Path, "/")
+		if err != nil || to.Host != from.Host || to.Scheme != from.Scheme || to.EscapedPath() != want || to.RawQuery+to.Fragment != "" {
 			t.Errorf("%q is described at %q, %v", identifier, address, err)
 		}
 	})
@@ -104,6 +109,9 @@ func FuzzParseRequestObject(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte(`"nonce":"n"`), []byte(`"nonce":"n","nonce":"m"`), 1))
 	f.Add(bytes.Replace(good, []byte(`"nonce":"n"`), []byte(`"Nonce":"n"`), 1))
 	f.Add([]byte(`{"iat":1e300}`))
@@ -144,6 +152,9 @@ func FuzzIssuedCredential(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte("2027-01-01"), []byte("2024-01-01"), 1))
 	f.Add(bytes.Replace(good, []byte("2027-01-01"), []byte("99999-01-01"), 1))
 	f.Add(bytes.Replace(good, []byte(`{"a":"1"}`), []byte(`{"a":1}`), 1))

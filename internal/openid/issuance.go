@@ -104,8 +104,9 @@ func parseLink(link, scheme string) (url.Values, error) {
 // WellKnown inserts a well-known path between host and path of an identifier, as OpenID4VCI and RFC 8414 ask.
 func WellKnown(identifier, name string) (string, error) {
 	u, err := url.Parse(identifier)
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("identifier %q is not an absolute URL", identifier)
+	// Escapes would not survive the insertion: another path would be asked for.
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.EscapedPath() != u.Path {
+		return "", fmt.Errorf("identifier %.200q is not an absolute URL with a plain path", identifier)
 	}
 	u.Path = "/.well-known/" + name + strings.TrimSuffix(u.Path, "/")
 	return u.String(), nil
@@ -274,7 +275,7 @@ func (c *IssuedCredential) Envelope() (credential.Envelope, error) {
 	}{{c.ValidFrom, &e.ValidFrom}, {c.ValidUntil, &e.ValidUntil}} {
 		t, err := time.Parse(time.DateOnly, bound.text)
 		if err != nil {
-			return e, fmt.Errorf("validity bound %q is not a date", bound.text)
+			return e, fmt.Errorf("validity bound %.100q is not a date", bound.text)
 		}
 		*bound.target = credential.EncodeTime(t)
 	}
@@ -283,15 +284,15 @@ func (c *IssuedCredential) Envelope() (credential.Envelope, error) {
 
 // Commitment computes C and L of the credential; the claims must fit the schema.
 func (c *IssuedCredential) Commitment() (commitment, leaf credential.Element, err error) {
+	schemaID, err := c.Schema.ID() // which validates it
+	if err != nil {
+		return commitment, leaf, err
+	}
 	slots, err := c.Schema.Encode(c.Claims)
 	if err != nil {
 		return commitment, leaf, err
 	}
 	envelope, err := c.Envelope()
-	if err != nil {
-		return commitment, leaf, err
-	}
-	schemaID, err := c.Schema.ID()
 	if err != nil {
 		return commitment, leaf, err
 	}

@@ -134,7 +134,7 @@ func ParseRequestLink(link string) (clientID, requestURI string, err error) {
 func VerifierDID(clientID string) (string, error) {
 	did, ok := strings.CutPrefix(clientID, ClientIDPrefix)
 	if !ok || !strings.HasPrefix(did, "did:") {
-		return "", fmt.Errorf("client_id %q is not %s and a DID", clientID, ClientIDPrefix)
+		return "", fmt.Errorf("client_id %.100q is not %s and a DID", clientID, ClientIDPrefix)
 	}
 	return did, nil
 }

@@ -23,6 +23,9 @@ func FuzzAccessToken(f *testing.F) {
 	f.Add([]byte(`{"iss":"https://a.example","aud":"https://a.example/api","exp":18000000600000000000}`))
 	f.Add([]byte(`{"iss":"https://a.example","AUD":"https://a.example/api","iat":1900000000,"exp":1900000001}`))
 	f.Add([]byte(`null`))
+	for _, long := range fuzztest.Long([]byte(`{"iss":"https://a.example","aud":"https://a.example/api","exp":1800000060}`)) {
+		f.Add(long)
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if !json.Valid(payload) {
 			return // our key signs JSON only

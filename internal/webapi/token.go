@@ -64,7 +64,7 @@ func (a *Authority) Verify(token string) (*AccessToken, error) {
 	now := credential.UnixTimeOf(a.Clock())
 	switch {
 	case t.Issuer != a.Issuer || t.Audience != a.Audience:
-		return nil, fmt.Errorf("%w: it is for %s by %s", errToken, t.Audience, t.Issuer)
+		return nil, fmt.Errorf("%w: it is for %.100q by %.100q", errToken, t.Audience, t.Issuer)
 	case now >= t.ExpiresAt:
 		return nil, fmt.Errorf("%w: it expired at %s", errToken, t.ExpiresAt)
 	case t.IssuedAt > now+60:

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
 )
@@ -32,6 +33,7 @@ func FuzzParseBundle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, width int) {
 		entries, err := client.ParseBundle(data, width)
 		if err != nil {
+			fuzztest.Refused(t, err)
 			return
 		}
 		var again []byte
@@ -66,7 +68,11 @@ func FuzzParseCheckpoint(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := client.ParseCheckpoint(data, logKey)
-		if err == nil && (c.Size != 4 || c.Origin != ledgertest.Origin) {
+		if err != nil {
+			fuzztest.Refused(t, err)
+			return
+		}
+		if c.Size != 4 || c.Origin != ledgertest.Origin {
 			t.Errorf("accepted a checkpoint that was never signed: %q", data)
 		}
 	})

@@ -37,6 +37,9 @@ func FuzzParseReceipt(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte("sealed"), []byte("accepted"), 1))
 	f.Add(bytes.Replace(good, []byte(`"leaves":2`), []byte(`"leaves":-2`), 1))
 	f.Add(bytes.Replace(good, []byte(`"proof":["`), []byte(`"proof":["AA==","`), 1))
@@ -71,6 +74,9 @@ func FuzzLoadState(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(append(bytes.Clone(good), '\n'))
 	f.Add(bytes.Replace(good, []byte(genesis.String()), []byte(credential.DigestOf(nil).String()), 1))
 	f.Add([]byte(`{}`))
@@ -92,6 +98,8 @@ func FuzzProfile(f *testing.F) {
 	logKey := fuzzLogKey(f)
 	for _, profile := range []Profile{
 		{Ledger: "https://ledger.example", Policy: Policy{LogKey: logKey}},
+		{Policy: Policy{LogKey: "ledger.example+" + strings.Repeat("x", fuzztest.MaxError)}},
+		{Policy: Policy{LogKey: logKey, Cosigners: []string{strings.Repeat("x", fuzztest.MaxError)}, Threshold: 1}},
 		{Policy: Policy{LogKey: logKey, Cosigners: []string{"a", "a"}, Threshold: 2}},
 		{Policy: Policy{Threshold: -1}},
 	} {
@@ -148,6 +156,10 @@ func FuzzDocuments(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(200, registry)
+	for _, long := range fuzztest.Long([]byte(`{"status":404,"code":"c","title":"t","detail":"d"}`)) {
+		f.Add(404, long)
+		f.Add(200, long)
+	}
 	f.Add(200, []byte(`{"counts":[{"schema":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","issuer":"i","live":1}]}`))
 	f.Add(404, []byte(`{"status":200,"code":"not-found","title":"x"}`))
 	f.Add(500, []byte("\xff\x00<html>"))

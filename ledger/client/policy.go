@@ -36,20 +36,20 @@ func (p Policy) parse() (*policy, error) {
 	}
 	log, err := note.NewVerifier(p.LogKey)
 	if err != nil {
-		return nil, fmt.Errorf("log key %q: %w", p.LogKey, err)
+		return nil, fmt.Errorf("log key %.100q: %w", p.LogKey, err)
 	}
 	parsed := &policy{Policy: p, log: log}
 	seen := map[string]bool{}
 	for _, key := range p.Cosigners {
 		v, err := parseCosigner(key)
 		if err != nil {
-			return nil, fmt.Errorf("cosigner %q: %w", key, err)
+			return nil, fmt.Errorf("cosigner %.100q: %w", key, err)
 		}
 		if seen[v.Name()] {
-			return nil, fmt.Errorf("cosigner name %q stands twice: one cosigner would count as two", v.Name())
+			return nil, fmt.Errorf("cosigner name %.100q stands twice: one cosigner would count as two", v.Name())
 		}
 		if v.Name() == log.Name() {
-			return nil, fmt.Errorf("cosigner %q has the log's own name: it is not independent", v.Name())
+			return nil, fmt.Errorf("cosigner %.100q has the log's own name: it is not independent", v.Name())
 		}
 		seen[v.Name()] = true
 		parsed.cosigners = append(parsed.cosigners, v)
@@ -73,7 +73,7 @@ func parseCosigner(key string) (note.Verifier, error) {
 // validateFor checks the policy against the chain.
 func (p *policy) validateFor(g entry.Genesis) error {
 	if p.LogKey != g.LogKey {
-		return fmt.Errorf("the policy's log key %q is not the genesis' %q: %w", p.LogKey, g.LogKey, ErrPolicy)
+		return fmt.Errorf("the policy's log key %.100q is not the genesis' %.100q: %w", p.LogKey, g.LogKey, ErrPolicy)
 	}
 	if !g.Dev && p.Threshold < 1 {
 		return fmt.Errorf("the chain is no dev chain, so the policy must demand at least one independent cosignature: %w", ErrPolicy)

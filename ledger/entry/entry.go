@@ -34,13 +34,12 @@ const (
 // ErrMalformed is returned for bytes that are no entry.
 var ErrMalformed = errors.New("malformed entry")
 
-// Header is the protected header of one signature. All signatures of an entry agree on everything but alg and kid. Members
-// stand in the order of their names, which is the quick way to canonical JSON.
+// Header is the protected header of one signature. All signatures of an entry agree on everything but alg and kid.
 type Header struct {
 	Algorithm jose.Algorithm    `json:"alg"`
 	Genesis   credential.Digest `json:"genesis"` // all zero in the genesis entry itself
-	KeyID     string            `json:"kid"`
 	Kind      Kind              `json:"kind"`
+	KeyID     string            `json:"kid"`
 	Sequence  uint64            `json:"seq"` // the signer's next number, from 0
 	Signer    string            `json:"signer"`
 	Type      string            `json:"typ"`

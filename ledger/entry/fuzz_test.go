@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/bulla-id/bulla/credential"
@@ -59,7 +60,11 @@ func FuzzPayload(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(string(signed.Header().Kind), text)
+		for _, long := range fuzztest.Long(text) {
+			f.Add(string(signed.Header().Kind), long)
+		}
 	}
+	f.Add(strings.Repeat("x", fuzztest.MaxError), []byte(`{}`))
 	f.Add("seal", []byte(`{}`))
 	f.Add("nothing", []byte(`null`))
 	f.Fuzz(func(t *testing.T, kind string, payload []byte) {

@@ -106,9 +106,8 @@ type SchemaPublished struct {
 
 // CredentialsIssued adds commitments. The ledger computes their leaves itself and gives them consecutive indices.
 type CredentialsIssued struct {
-	// In the order of their names, which is the quick way to canonical JSON: this payload is the one that comes often.
-	Commitments []credential.Element `json:"commitments"`
 	Schema      credential.Element   `json:"schema"`
+	Commitments []credential.Element `json:"commitments"`
 }
 
 // CredentialsSuspended makes leaves 0 until reinstated.

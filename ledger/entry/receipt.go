@@ -49,7 +49,7 @@ const maxProof = 64
 func (r *Receipt) Validate() error {
 	switch {
 	case r.Level.Rank() == 0:
-		return fmt.Errorf("receipt: unknown level %q", r.Level)
+		return fmt.Errorf("receipt: unknown level %.100q", r.Level)
 	case r.Level != LevelAccepted && r.Checkpoint == "":
 		return fmt.Errorf("receipt of level %s without checkpoint", r.Level)
 	case r.Leaves < 0 || r.Leaves > MaxBatch:

@@ -26,7 +26,7 @@ func (g Genesis) Validate() error {
 	case !credential.ValidName(g.Network) || !credential.ValidName(g.Origin):
 		return errors.New("network and origin must be plain names")
 	case g.Suite != Suite:
-		return fmt.Errorf("suite %q, want %q", g.Suite, Suite)
+		return fmt.Errorf("suite %.100q, want %.100q", g.Suite, Suite)
 	case !strings.HasPrefix(g.LogKey, g.Origin+"+"):
 		return errors.New("log_key is not a checkpoint verifier key of the origin")
 	case g.GovernanceThreshold < 1 || g.GovernanceThreshold > len(g.GovernanceKeys):
@@ -148,7 +148,7 @@ func (p VerifierRegistered) Validate() error {
 	}
 	for _, u := range p.ResponseURIs {
 		if err := validateURL(u); err != nil || !strings.HasSuffix(u, "/") {
-			return fmt.Errorf("response URI %q: want an absolute URL that ends in /", u)
+			return fmt.Errorf("response URI %.100q: want an absolute URL that ends in /", u)
 		}
 	}
 	return nil
@@ -165,13 +165,13 @@ func (p PolicyRegistered) Validate() error {
 // Validate checks the names.
 func (p ScopeRegistered) Validate() error {
 	if !credential.ValidName(p.Service) {
-		return fmt.Errorf("service %q is not a plain name", p.Service)
+		return fmt.Errorf("service %.100q is not a plain name", p.Service)
 	}
 	if err := validateDIDs(p.Verifiers); err != nil {
 		return err
 	}
 	if !slices.Contains(p.Verifiers, p.Consumer) {
-		return fmt.Errorf("consumer %q is not among the verifiers", p.Consumer)
+		return fmt.Errorf("consumer %.100q is not among the verifiers", p.Consumer)
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func validateParty(did string, name credential.Text, keys []jose.PublicKey) erro
 // ValidateDID refuses what is no decentralized identifier, in a plain form.
 func ValidateDID(did string) error {
 	if !strings.HasPrefix(did, "did:") || strings.Count(did, ":") < 2 || !credential.ValidName(did) {
-		return fmt.Errorf("%q is not a DID like did:web:land.example", did)
+		return fmt.Errorf("%.100q is not a DID like did:web:land.example", did)
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func validateDIDs(dids []string) error {
 			return err
 		}
 		if i > 0 && dids[i-1] >= did {
-			return fmt.Errorf("DIDs are not ascending, each once, at %q", did)
+			return fmt.Errorf("DIDs are not ascending, each once, at %.100q", did)
 		}
 	}
 	return nil
@@ -252,7 +252,7 @@ func validateLeaves(leaves []uint64) error {
 func validateURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > 1024 || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%q is not an absolute URL without query", text)
+		return fmt.Errorf("%.100q is not an absolute URL without query", text)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/internal/openid"
 )
 
@@ -81,6 +82,9 @@ func FuzzParseToken(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte(`"disclosed"`), []byte(`"Disclosed"`), 1))
 	f.Add([]byte(`{"a":[]}`))
 	f.Add([]byte(`{"a":null}`))
@@ -91,6 +95,7 @@ func FuzzParseToken(f *testing.F) {
 			if _, ok := err.(*Refusal); !ok {
 				t.Fatalf("refused with %T: %v", err, err)
 			}
+			fuzztest.Refused(t, err)
 			return
 		}
 		ours, err := credential.Canonical(parsed)

@@ -50,6 +50,9 @@ func FuzzParseAsked(f *testing.F) {
 	response := []byte(`{"home":[]}`)
 	f.Add(good, response)
 	f.Add(good, []byte(`{"home":[{}],"more":[]}`))
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long, response)
+	}
 	f.Add(bytes.Replace(good, []byte(`"data":{`), []byte(`"data":{"version":1,`), 1), response)
 	f.Add(bytes.Replace(good, []byte(`"circuit":"presentation-1"`), []byte(`"circuit":"enrolment-1"`), 1), response)
 	f.Add([]byte(`{"verifier_info":[{"format":"vnd.bulla.policy+json","data":null}]}`), response)
@@ -98,6 +101,9 @@ func FuzzResult(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
 	f.Add(bytes.Replace(good, []byte(`"session":"s"`), []byte(`"session":"s","session":"t"`), 1))
 	f.Add(bytes.Replace(good, []byte(`1800000001`), []byte(`1800000000`), 1))
 	f.Add([]byte(strings.Replace(string(good), `"facts":[`, `"facts":[{},`, 1)))

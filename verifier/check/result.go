@@ -152,7 +152,7 @@ func VerifyResult(token string, keys jose.LookUp, want Expected) (*Result, error
 	}
 	switch {
 	case r.Issuer != want.Verifier || r.Audience != want.Audience:
-		return nil, fmt.Errorf("result is by %s for %s", r.Issuer, r.Audience)
+		return nil, fmt.Errorf("result is by %.100q for %.100q", r.Issuer, r.Audience)
 	case r.Session != want.Session:
 		return nil, errors.New("result is of another session")
 	case !want.Now.Before(r.ExpiresAt.Time()):

@@ -2,11 +2,14 @@ package dcc
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bulla-id/bulla/internal/fuzztest"
 )
 
 // contradictions are the files that were issued after their own clock.
@@ -237,6 +240,9 @@ func FuzzCheck(f *testing.F) {
 		result := checker.Check(text)
 		if result.Accepted == (result.Step != "") || result.Accepted == (result.Reason != "") {
 			t.Fatalf("accepted %t, step %q, reason %q", result.Accepted, result.Step, result.Reason)
+		}
+		if !result.Accepted {
+			fuzztest.Refused(t, errors.New(result.Reason))
 		}
 	})
 }
