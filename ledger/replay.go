@@ -271,3 +271,16 @@ func compareCheckpoints(m *Machine, store Store, register Register) error {
 	text, err := register.Read()
 	return check("register", text, err)
 }
+
+// CheckRegister compares a store with the last-signed register and with the checkpoint that it published, if any: it must
+// reach both, with the same roots. It looks at hashes, not at entries.
+func CheckRegister(store Store, register Register) error {
+	m, err := NewMachine(store)
+	if err != nil {
+		return err
+	}
+	if m.Size() == 0 {
+		return errors.New("there are no entries")
+	}
+	return compareCheckpoints(m, store, register)
+}

@@ -20,6 +20,7 @@ import (
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "What an operator or auditor of the chain does"}
 	cmd.AddCommand(ledgerVerifyCommand(), ledgerInitCommand(), ledgerProfileCommand(), ledgerCosignCommand(), ledgerGovernCommand())
+	cmd.AddCommand(ledgerRebuildCommand())
 	return cmd
 }
 
@@ -83,7 +84,11 @@ func verifyStore(ctx context.Context, dir, registerFile string, progress func(ui
 	if err != nil {
 		return ledger.Report{}, errors.Join(err, rows.Close())
 	}
-	report, err := ledger.VerifyStore(ctx, rows, register, progress)
+	var report ledger.Report
+	err = withScratch(filepath.Dir(filepath.Clean(dir)), func(scratch ledger.Store) (err error) {
+		report, err = ledger.VerifyStoreOn(ctx, rows, register, scratch, progress)
+		return err
+	})
 	return report, errors.Join(err, rows.Close())
 }
 
@@ -119,7 +124,11 @@ func verifyChain(ctx context.Context, path string, progress func(uint64)) (ledge
 	if err != nil {
 		return ledger.Report{}, err
 	}
-	report, err := ledger.Replay(ctx, served{ctx, log, view}, progress)
+	var report ledger.Report
+	err = withScratch("", func(scratch ledger.Store) (err error) {
+		report, err = ledger.Rebuild(ctx, served{ctx, log, view}, scratch, progress)
+		return err
+	})
 	if err != nil {
 		return ledger.Report{}, err
 	}
