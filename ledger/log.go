@@ -51,6 +51,7 @@ type Config struct {
 	// KeepVersions is how long tiles and documents of older seals can be read after the next seal was published. The
 	// default, 8 days, is longer than any policy's freshness. Less than 0: for ever.
 	KeepVersions time.Duration
+	ExportDir    string        // folder that gets the static part after each published checkpoint ([Static.Export]); empty: none
 	ScrubEvery   time.Duration // from the start of one pass to the next; 24 h, less than 0: never
 	ScrubRate    int           // bytes a second that the scrub reads; 1 MiB
 }

@@ -111,6 +111,7 @@ func Open(cfg Config) (*Log, error) {
 	l.wait.Go(func() { l.run(ctx) })
 	l.wait.Go(func() { l.publish(ctx) })
 	l.wait.Go(func() { l.scrubs(ctx) })
+	l.wait.Go(func() { l.exports(ctx) })
 	return l, nil
 }
 

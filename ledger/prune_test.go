@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -244,7 +246,7 @@ func TestLogPrunes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t)
 		cfg := c.config()
-		cfg.KeepVersions = 30 * time.Second
+		cfg.KeepVersions, cfg.ExportDir = 30*time.Second, t.TempDir()
 		l := c.open(cfg)
 		var roots []credential.Element
 		for range 10 {
@@ -274,6 +276,13 @@ func TestLogPrunes(t *testing.T) {
 			} else if !kept && (!strings.Contains(w.Body.String(), "not-kept") || !strings.Contains(w.Body.String(), "begin with seal") || w.Header().Get("Cache-Control") != "no-store") {
 				t.Errorf("root %d: %s %v", i, w.Body, w.Header())
 			}
+		}
+		published, err := l.Published()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if exported, err := os.ReadFile(filepath.Join(cfg.ExportDir, "checkpoint")); err != nil || !bytes.Equal(exported, published) {
+			t.Errorf("exported checkpoint: %q, %v", exported, err)
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)

@@ -42,6 +42,8 @@ const (
 	kindRegistry = "registry"
 	kindCensus   = "census"
 	kindGenesis  = "genesis"
+	kindSeal     = "seal"
+	kindSeals    = "seals"
 )
 
 // immutable is for what never changes; it may be gone one day.
@@ -50,6 +52,7 @@ const immutable = "public, max-age=31536000, immutable"
 var contentTypes = map[string]string{
 	kindTile: "application/octet-stream", kindActive: "application/octet-stream",
 	kindRegistry: "application/json", kindCensus: "application/json", kindGenesis: "application/jose+json",
+	kindSeal: "application/json", kindSeals: "application/octet-stream",
 }
 
 // Routes adds the static paths to a group:
@@ -61,9 +64,11 @@ var contentTypes = map[string]string{
 //	GET  /active/{row}/{name}              tile of the active tree
 //	GET  /registry/{digest}                canonical JSON named by a seal
 //	GET  /census/{digest}                  canonical JSON named by a seal
+//	GET  /seal/{size}                      the last entry of a tree of that size, if it is a seal, with its inclusion proof
+//	GET  /seals/{N}[.p/{W}]                seals by height, in the form of entry bundles
 func (s *Static) Routes(group gin.IRoutes) {
 	group.GET("/checkpoint", s.getCheckpoint)
-	for _, pattern := range []string{"/tile/*path", "/genesis", "/active/:row/:name", "/registry/:digest", "/census/:digest"} {
+	for _, pattern := range []string{"/tile/*path", "/genesis", "/active/:row/:name", "/registry/:digest", "/census/:digest", "/seal/:size", "/seals/*path"} {
 		group.GET(pattern, s.getObject)
 	}
 }
@@ -120,6 +125,10 @@ func (s *Static) Object(name string) ([]byte, error) {
 		return s.active(rest)
 	case kindRegistry, kindCensus:
 		return s.document(kind, rest)
+	case kindSeal:
+		return s.lastEntry(rest)
+	case kindSeals:
+		return s.sealBundle(rest)
 	case kindGenesis:
 		if rest == "" && s.size() > 0 {
 			return readEntry(s.rows, 0)

@@ -35,6 +35,8 @@ type LedgerConfig struct {
 	Register  string       `json:"register"` // file of the last signed checkpoint: apart from the store, and never restored with it
 	Cosigners []CosignerAt `json:"cosigners"`
 	Threshold int          `json:"threshold"` // how many of them must have signed what is published
+	Export    string       `json:"export"`    // folder that gets the static part as files after each checkpoint; may be left out
+	KeepDays  int          `json:"keep_days"` // how long versions of the active tree are kept; 8 if left out
 }
 
 // CosignerAt is a cosigner that the ledger asks.
@@ -89,12 +91,16 @@ func ReadLedgerConfig(path string) (c LedgerConfig, err error) {
 		for i := range c.Cosigners {
 			at(&c.Cosigners[i].Public)
 		}
+		at(&c.Export)
 		return errors.Join(c.Listen.validate(), files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"register", &c.Register}),
 			apart(c.Register, c.Store), c.validateCosigners())
 	})
 }
 
 func (c *LedgerConfig) validateCosigners() error {
+	if c.KeepDays < 0 || c.KeepDays > 36_500 {
+		return fmt.Errorf("keep_days is %d: want 1 to 36500, or leave it out", c.KeepDays)
+	}
 	if c.Threshold < 1 || c.Threshold > len(c.Cosigners) {
 		return fmt.Errorf("threshold is %d of %d cosigners: a chain that others can trust needs at least 1, who is independent of this office", c.Threshold, len(c.Cosigners))
 	}

@@ -101,6 +101,7 @@ type Client struct {
 	history   history // seals walked so far
 	documents *LRU    // registries and censuses in memory, as served
 	submitted *submissions
+	noSeals   atomic.Bool // the host has no bundles of seals that are any good
 }
 
 type genesis struct {

@@ -114,7 +114,7 @@ func TestTampering(t *testing.T) {
 				if strings.HasPrefix(path, test.prefix) {
 					return test.change(body)
 				}
-				return nil
+				return ledgertest.OldHost(path, body)
 			}
 			v, err := c.Update(t.Context())
 			if err == nil || v != nil {

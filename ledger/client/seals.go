@@ -177,6 +177,10 @@ func (c *Client) extend(ctx context.Context, v *View) error {
 			h.seals = []SealAt{v.At()}
 			return nil
 		}
+		if at.Seal.PreviousAt == last.Index && at.Seal.Previous == last.digest {
+			at = last
+			break
+		}
 		var err error
 		if at, err = c.before(ctx, v, at); err != nil {
 			return err
@@ -215,7 +219,7 @@ func (c *Client) before(ctx context.Context, v *View, s SealAt) (SealAt, error) 
 	if s.Seal.PreviousAt >= s.Index {
 		return SealAt{}, fmt.Errorf("seal at entry %d follows entry %d: %w", s.Index, s.Seal.PreviousAt, ErrTampered)
 	}
-	raw, err := c.log.Entry(ctx, v.Checkpoint.Tree(), s.Seal.PreviousAt)
+	raw, err := c.previous(ctx, v, s.Seal)
 	if err != nil {
 		return SealAt{}, err
 	}

@@ -143,7 +143,7 @@ func (c *Client) look(ctx context.Context, checkpoint Checkpoint) (*View, error)
 	}
 	v := &View{
 		GenesisHash: c.cfg.Genesis, Genesis: c.genesis.content, Checkpoint: checkpoint,
-		Seal: last.Seal, SealIndex: last.Index,
+		Seal: last.Seal, SealIndex: last.Index, sealDigest: last.digest,
 	}
 	if v.Registry, err = c.RegistryAt(ctx, last.Seal); err != nil {
 		return nil, err
@@ -152,9 +152,16 @@ func (c *Client) look(ctx context.Context, checkpoint Checkpoint) (*View, error)
 	return v, err
 }
 
-// lastSeal finds the last seal of a tree: normally its last entry.
+// lastSeal finds the last seal of a tree: normally its last entry, which the host hands out by itself.
 func (c *Client) lastSeal(ctx context.Context, tree tlog.Tree) (SealAt, error) {
 	end := uint64(tree.N)
+	raw, err := c.lastEntry(ctx, tree)
+	if err == nil && isSeal(raw) {
+		return parseSeal(raw, end-1, c.cfg.Genesis, c.genesis.content.OperatorKey)
+	}
+	if err != nil && !isMissing(err) {
+		return SealAt{}, err
+	}
 	for index := end; index > 0 && end-index < uint64(c.cfg.Limits.Unsealed); index-- {
 		raw, err := c.log.Entry(ctx, tree, index-1)
 		if err != nil {
@@ -191,5 +198,5 @@ func parseSeal(raw []byte, index uint64, genesis credential.Digest, operator jos
 		return SealAt{}, fmt.Errorf("seal at entry %d: %w", index, err)
 	}
 	seal := payload.(entry.Seal)
-	return SealAt{seal, index, seal.Time.Time()}, nil
+	return SealAt{seal, index, seal.Time.Time(), e.Digest()}, nil
 }

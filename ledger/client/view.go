@@ -16,16 +16,20 @@ type View struct {
 	SealIndex   uint64     // its index in the log
 	Registry    *entry.Registry
 	Census      *entry.Census
+
+	sealDigest credential.Digest // of the seal's entry
 }
 
 // At is the view's seal with its place.
-func (v *View) At() SealAt { return SealAt{v.Seal, v.SealIndex, v.Seal.Time.Time()} }
+func (v *View) At() SealAt { return SealAt{v.Seal, v.SealIndex, v.Seal.Time.Time(), v.sealDigest} }
 
 // SealAt is a seal with its place in the log.
 type SealAt struct {
 	Seal  entry.Seal
 	Index uint64
 	Time  time.Time
+
+	digest credential.Digest // of its entry
 }
 
 // Age is how old the seal is by that clock.

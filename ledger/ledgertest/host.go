@@ -51,7 +51,7 @@ type Host struct {
 	Checkpoint []byte   // served at /checkpoint
 	Now        credential.UnixTime
 	Server     *httptest.Server
-	// Tamper, if not nil, may replace the answer for a path; nil keeps it.
+	// Tamper, if not nil, may replace the answer for a path; nil keeps it, and nothing is not there.
 	Tamper func(path string, body []byte) []byte
 
 	t        testing.TB
@@ -279,7 +279,7 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, ok := h.Answer(r.URL.Path)
 	if h.Tamper != nil {
 		if changed := h.Tamper(r.URL.Path, body); changed != nil {
-			body, ok = changed, true
+			body, ok = changed, len(changed) > 0
 		}
 	}
 	if !ok {
@@ -313,6 +313,8 @@ func (h *Host) Answer(path string) ([]byte, bool) {
 		return body, ok && err == nil
 	case "tile":
 		return h.tile(rest)
+	case "seal", "seals":
+		return h.sealed(kind, rest)
 	case "v1":
 		return h.api(rest)
 	}
@@ -336,6 +338,48 @@ func (h *Host) tile(rest string) ([]byte, bool) {
 		}
 		body = binary.BigEndian.AppendUint16(body, uint16(len(h.Entries[i])))
 		body = append(body, h.Entries[i]...)
+	}
+	return body, true
+}
+
+// OldHost makes a host that does not offer seals apart from entry bundles; it is a Tamper.
+func OldHost(path string, _ []byte) []byte {
+	if strings.HasPrefix(path, "/seal") {
+		return []byte{}
+	}
+	return nil
+}
+
+// sealed answers with the newest seal and its proof, or with a bundle of seals.
+func (h *Host) sealed(kind, rest string) ([]byte, bool) {
+	if kind == "seal" {
+		if rest != strconv.Itoa(len(h.Entries)) {
+			return nil, false
+		}
+		receipt := h.Receipt(len(h.Entries) - 1)
+		proof := make([]string, len(receipt.Proof))
+		for i, hash := range receipt.Proof {
+			proof[i] = base64.RawURLEncoding.EncodeToString(hash)
+		}
+		body, err := json.Marshal(map[string]any{"entry": string(h.Entries[receipt.Index]), "index": receipt.Index, "proof": proof})
+		return body, err == nil
+	}
+	tile, err := tlog.ParseTilePath("tile/8/data/" + rest)
+	if err != nil {
+		return nil, false
+	}
+	var seals [][]byte
+	for _, raw := range h.Entries {
+		if e, err := entry.Parse(raw); err == nil && e.Header().Kind == entry.KindSeal {
+			seals = append(seals, raw)
+		}
+	}
+	var body []byte
+	for i := tile.N * 256; i < tile.N*256+int64(tile.W); i++ {
+		if i >= int64(len(seals)) {
+			return nil, false
+		}
+		body = append(binary.BigEndian.AppendUint16(body, uint16(len(seals[i]))), seals[i]...)
 	}
 	return body, true
 }
