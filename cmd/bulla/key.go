@@ -28,7 +28,8 @@ order of things.`,
 		Example: `  bulla key make --dir ministry --role governance --name ministry.example
   bulla key show --dir ministry`,
 	}
-	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keySubjectCommand(), keyTokenCommand())
+	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keyRenewCommand(), keyPassphraseCommand(),
+		keySubjectCommand(), keyTokenCommand())
 	return cmd
 }
 
@@ -197,6 +198,69 @@ for nothing once governance lists the new key alone.`,
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "the office's folder")
+	return required(cmd, "dir")
+}
+
+func keyRenewCommand() *cobra.Command {
+	var dir, which string
+	cmd := &cobra.Command{
+		Use:   "renew",
+		Short: "Replace a key that the chain does not know: of the API, or of a relying party's results",
+		Long: `Run it while the office does not serve. Access tokens, or results, that the old key signed are refused from then on: make
+new tokens, and tell applications, who find the new key of results at /jwks.json.`,
+		Example: `  bulla key renew --dir land --key api
+  bulla key renew --dir city --key result`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			secret, err := passphrase(cmd)
+			if err != nil {
+				return err
+			}
+			if err := office.RenewKey(dir, secret, which); err != nil {
+				return err
+			}
+			return printed(cmd, map[string]string{"renewed": which}, func(out io.Writer) {
+				fmt.Fprintf(out, "The %s key of %s is another now.\n", which, dir)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the office's folder")
+	cmd.Flags().StringVar(&which, "key", "", "api or result")
+	return required(cmd, "dir", "key")
+}
+
+// newPassphraseVariable names the environment variable with the passphrase that a key store gets.
+const newPassphraseVariable = "BULLA_NEW_PASSPHRASE"
+
+func keyPassphraseCommand() *cobra.Command {
+	var dir string
+	var workFactor int
+	cmd := &cobra.Command{
+		Use:   "passphrase",
+		Short: "Change the passphrase of an office's key store",
+		Long: `The new passphrase is asked for twice, or taken from ` + newPassphraseVariable + `. Copies of the old folder still open with the
+old passphrase: if somebody else may have both, rotate the keys.`,
+		Example: `  bulla key passphrase --dir land`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			old, err := passphrase(cmd)
+			if err != nil {
+				return err
+			}
+			next, err := newSecret(cmd, wordsOf["en"], "New passphrase of the key store: ", newPassphraseVariable)
+			if err != nil {
+				return err
+			}
+			if err := office.ChangePassphrase(dir, old, next, workFactor); err != nil {
+				return err
+			}
+			return printed(cmd, map[string]string{"changed": dir}, func(out io.Writer) {
+				fmt.Fprintf(out, "The key store of %s opens with the new passphrase.\n", dir)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the office's folder")
+	cmd.Flags().IntVar(&workFactor, "work-factor", 0, "base-2 logarithm of the cost of trying a passphrase (default 18, about a second)")
 	return required(cmd, "dir")
 }
 

@@ -298,7 +298,7 @@ func (r *rehearsal) succeed(name string) {
 func quicker(line string) string {
 	line = strings.TrimSuffix(line, "\n")
 	switch {
-	case strings.HasPrefix(line, "bulla key make"), strings.HasPrefix(line, "bulla wallet init"):
+	case strings.HasPrefix(line, "bulla key make"), strings.HasPrefix(line, "bulla key passphrase"), strings.HasPrefix(line, "bulla wallet init"):
 		line += " --work-factor 8"
 	case strings.HasPrefix(line, "bulla ledger govern sign"), strings.HasPrefix(line, "bulla wallet present"):
 		line += " --yes"
@@ -313,7 +313,7 @@ func (r *rehearsal) environment() []string {
 	if r.held {
 		rehearsed = "ceremony-2028"
 	}
-	return append(os.Environ(), processVariable+"="+rehearsed, "PATH="+r.bin+":"+os.Getenv("PATH"), passphraseVariable+"=office", walletVariable+"=citizen",
+	return append(os.Environ(), processVariable+"="+rehearsed, "PATH="+r.bin+":"+os.Getenv("PATH"), passphraseVariable+"=office", newPassphraseVariable+"=office", walletVariable+"=citizen",
 		"LC_ALL=C", "BEACON1="+strings.Repeat("ab", 32), "BEACON2="+strings.Repeat("cd", 32), "BULLA_TOKEN=")
 }
 

@@ -76,17 +76,22 @@ func ReadPublic(path string, role Role) (Public, error) {
 	if err != nil {
 		return Public{}, fmt.Errorf("public key: %w", err)
 	}
-	var p Public
-	if err := credential.ParseStrict(text, &p); err != nil {
-		return p, fmt.Errorf("public key %s: %w", path, err)
-	}
-	if err := p.Validate(); err != nil {
+	p, err := ParsePublic(text)
+	if err != nil {
 		return p, fmt.Errorf("public key %s: %w", path, err)
 	}
 	if role != "" && p.Role != role {
 		return p, fmt.Errorf("public key %s is of the role %s, want %s", path, p.Role, role)
 	}
 	return p, nil
+}
+
+// ParsePublic reads a public part, formatted freely.
+func ParsePublic(text []byte) (p Public, err error) {
+	if err := credential.ParseStrict(text, &p); err != nil {
+		return p, err
+	}
+	return p, p.Validate()
 }
 
 // Validate checks that the keys are those that the role has.
@@ -299,6 +304,42 @@ func SwitchKey(dir, passphrase string) (Public, error) {
 		return p, err
 	}
 	return p, secrets.Delete(nextKey)
+}
+
+// RenewKey replaces a key that the chain does not know: that of the API's tokens ("api") or, of a relying party, of its
+// results ("result"). What the old one signed is refused from the next start on.
+func RenewKey(dir, passphrase, which string) error {
+	p, secrets, err := rotating(dir, passphrase)
+	if err != nil {
+		return fmt.Errorf("renew the %s key: %w", which, err)
+	}
+	name, alg := apiKey, jose.EdDSA
+	switch {
+	case which == "api" && p.Role == Issuer:
+		name = adminKey
+	case which == "result" && p.Role == Verifier:
+		name, alg = resultKey, jose.ES256
+	case which != "api":
+		return fmt.Errorf("renew key %q: the role %s has the key api, a verifier result, too", which, p.Role)
+	}
+	key, err := jose.Generate(alg)
+	if err != nil {
+		return fmt.Errorf("renew the %s key: %w", which, err)
+	}
+	secret, err := key.MarshalSecret()
+	if err != nil {
+		return fmt.Errorf("renew the %s key: %w", which, err)
+	}
+	return secrets.Put(name, secret)
+}
+
+// ChangePassphrase seals an office's key store under another passphrase.
+func ChangePassphrase(dir, old, passphrase string, workFactor int) error {
+	secrets, err := openSecrets(filepath.Join(dir, SecretsFolder), old)
+	if err != nil {
+		return err
+	}
+	return secrets.ChangePassphrase(passphrase, workFactor)
 }
 
 // rotating opens the folder of an office whose signing key the chain lets change.

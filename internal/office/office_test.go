@@ -8,11 +8,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -332,6 +335,18 @@ func TestKeysOfAnOffice(t *testing.T) {
 	refused(t, err, "wrong passphrase")
 	_, err = openSecrets(filepath.Join(dir, "nothing"), passphrase)
 	refused(t, err, "make keys with bulla key make")
+	before, err := signer(secrets, adminKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := RenewKey(dir, passphrase, "api"); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := signer(secrets, adminKey); err != nil || after.Public() == before.Public() {
+		t.Errorf("the renewed key is the old one: %v", err)
+	}
+	refused(t, RenewKey(dir, passphrase, "result"), "the role issuer has the key api")
+	refused(t, RenewKey(dir, passphrase, "records"), "the role issuer has the key api")
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	makeKeys(t, ledger, Ledger, "ledger.example/1")
 	_, err = NextKey(ledger, passphrase, "")
@@ -483,4 +498,60 @@ func (w *town) certificate() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(certificate)
 	return pool
+}
+
+// What is no public part or proposal is refused in words that can be logged; what is one has one spelling.
+func FuzzHandedOver(f *testing.F) {
+	w := newTown(f)
+	p, err := Genesis(w.draft)
+	if err != nil {
+		f.Fatal(err)
+	}
+	suspension, err := Propose(credential.DigestOf([]byte("chain")), 1, entry.IssuerSuspended{DID: "did:web:land.example", Reason: "a test"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, value := range []any{w.members[0], w.draft.Ledger, p, suspension} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+		f.Add(text[:len(text)/2])
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if p, err := ParsePublic(text); err == nil {
+			again, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q, err := ParsePublic(again); err != nil || !reflect.DeepEqual(p, q) {
+				t.Errorf("%+v became %+v, %v", p, q, err)
+			}
+		} else {
+			fuzztest.Refused(t, err)
+		}
+		if p, err := ParseProposal(text); err == nil {
+			one, err := p.Digest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, err := ParseProposal(again)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if two, err := q.Digest(); err != nil || one != two {
+				t.Errorf("digest %s became %s, %v", one, two, err)
+			}
+			if _, err := p.Lines(); err != nil {
+				t.Error(err)
+			}
+		} else {
+			fuzztest.Refused(t, err)
+		}
+	})
 }

@@ -46,14 +46,20 @@ func ReadProposal(path string) (Proposal, error) {
 	if err != nil {
 		return Proposal{}, fmt.Errorf("proposal: %w", err)
 	}
-	var p Proposal
-	if err := credential.ParseStrict(text, &p); err != nil {
-		return p, fmt.Errorf("proposal %s: %w", path, err)
-	}
-	if _, err := p.Parse(); err != nil {
+	p, err := ParseProposal(text)
+	if err != nil {
 		return p, fmt.Errorf("proposal %s: %w", path, err)
 	}
 	return p, nil
+}
+
+// ParseProposal reads a proposal, formatted freely.
+func ParseProposal(text []byte) (p Proposal, err error) {
+	if err := credential.ParseStrict(text, &p); err != nil {
+		return p, err
+	}
+	_, err = p.Parse()
+	return p, err
 }
 
 // Write writes the proposal to a file.
