@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/mirror"
+	"github.com/bulla-id/bulla/ledger/store"
+)
+
+func ledgerMirrorCommand() *cobra.Command {
+	var chain, data, listen, export string
+	var every, stall time.Duration
+	var once, verbose bool
+	cmd := &cobra.Command{
+		Use:   "mirror",
+		Short: "Keep a checked copy of a chain, serve it, and raise the alarm",
+		Long: `Fetches every entry, runs it through the state machine, and serves the same static paths as the ledger from a folder of its
+own. The alarm is raised if the log signs two histories, logs an entry that breaks the rules, or stops sealing: in the log, at
+/readyz and /status, and by a file below evidence that bulla ledger check-evidence accepts offline. After a fork the mirror goes
+on serving what it had. With --once it looks once, and an alarm is an error.`,
+		Example: `  bulla ledger mirror --chain chain.json --data mirror --listen 127.0.0.1:8800
+  bulla ledger mirror --chain chain.json --data mirror --export /srv/www/ledger --once`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			profile, err := client.ReadProfile(chain)
+			if err != nil {
+				return err
+			}
+			logger := newLogger(cmd.ErrOrStderr(), verbose)
+			rows, err := store.Open(store.Config{Dir: filepath.Join(data, "store"), Logger: logger})
+			if err != nil {
+				return err
+			}
+			m, err := mirror.New(mirror.Config{
+				Profile: profile, Store: rows, Memory: client.File(filepath.Join(data, "last-seen")), Evidence: filepath.Join(data, "evidence"),
+				Export: export, Every: every, StallAfter: stall, Logger: logger,
+			})
+			switch {
+			case err != nil:
+			case once:
+				err = mirrorOnce(cmd, m)
+			default:
+				err = mirrorOn(cmd, m, listen)
+			}
+			return errors.Join(err, rows.Close())
+		},
+	}
+	cmd.Flags().StringVar(&chain, "chain", "data/chain.json", "profile of the chain")
+	cmd.Flags().StringVar(&data, "data", "mirror", "folder of the mirror")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8800", "address to serve at; a proxy in front of it adds TLS")
+	cmd.Flags().StringVar(&export, "export", "", "folder that gets the static part as files")
+	cmd.Flags().DurationVar(&every, "every", 5*time.Second, "time between two looks")
+	cmd.Flags().DurationVar(&stall, "stall", 0, "age of the newest seal that is an alarm (default: by the chain's longest pause)")
+	cmd.Flags().BoolVar(&once, "once", false, "look once and end")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "log what happens to standard error")
+	return cmd
+}
+
+// mirrorOnce looks once. An alarm is an error.
+func mirrorOnce(cmd *cobra.Command, m *mirror.Mirror) error {
+	err := m.Sync(cmd.Context())
+	status := m.Status()
+	if printErr := printed(cmd, status, func(out io.Writer) {
+		fmt.Fprintf(out, "%d entries, last seal %s\n", status.Entries, status.LastSeal)
+	}); printErr != nil {
+		return printErr
+	}
+	if status.Alarm != mirror.Fine {
+		err = errors.Join(fmt.Errorf("alarm: %s: %s; evidence: %s", status.Alarm, status.Detail, orNone(status.Evidence)), err)
+	}
+	return err
+}
+
+func orNone(path string) string {
+	if path == "" {
+		return "none"
+	}
+	return path
+}
+
+// mirrorOn follows and serves until it is interrupted.
+func mirrorOn(cmd *cobra.Command, m *mirror.Mirror, address string) error {
+	listener, err := webapi.Listen(address)
+	if err != nil {
+		return err
+	}
+	if err := printed(cmd, map[string]string{"url": "http://" + listener.Addr().String()}, func(out io.Writer) {
+		fmt.Fprintf(out, "the mirror serves at http://%s\n", listener.Addr())
+	}); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	ended := make(chan struct{})
+	go func() { defer close(ended); m.Run(ctx) }()
+	err = webapi.Serve(ctx, listener, m.Handler())
+	stop()
+	<-ended
+	return err
+}
+
+func ledgerCheckEvidenceCommand() *cobra.Command {
+	var chain, key string
+	cmd := &cobra.Command{
+		Use:   "check-evidence FILE",
+		Short: "Check offline that a file proves a fork",
+		Long: `Reads two signed checkpoints with the proof that both cannot be of one log, as a mirror keeps them, and checks them against
+the log's key, from the chain's profile or given by hand. Nothing is fetched, and nobody is believed.`,
+		Example: `  bulla ledger check-evidence mirror/evidence/fork-PmW3Sr.json --chain chain.json`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if key == "" {
+				profile, err := client.ReadProfile(chain)
+				if err != nil {
+					return err
+				}
+				key = profile.Policy.LogKey
+			}
+			data, err := readBounded(args[0], client.MaxEvidence)
+			if err != nil {
+				return err
+			}
+			fork, err := client.CheckEvidence(data, key)
+			if err != nil {
+				return err
+			}
+			report := map[string]any{
+				"fork": true, "log_key": key, "older": map[string]any{"size": fork[0].Size, "root": fork[0].Root},
+				"newer": map[string]any{"size": fork[1].Size, "root": fork[1].Root},
+			}
+			return printed(cmd, report, func(out io.Writer) {
+				fmt.Fprintf(out, "This proves a fork: the key\n  %s\nsigned trees that cannot be of one log\n  %d entries, root %s\n  %d entries, root %s\n",
+					key, fork[0].Size, fork[0].Root, fork[1].Size, fork[1].Root)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&chain, "chain", "data/chain.json", "profile of the chain")
+	cmd.Flags().StringVar(&key, "log-key", "", "the log's verifier key, instead of a profile")
+	return cmd
+}
+
+// readBounded reads a small file.
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return data, err
+}
