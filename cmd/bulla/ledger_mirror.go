@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -126,7 +125,7 @@ the log's key, from the chain's profile or given by hand. Nothing is fetched, an
 				}
 				key = profile.Policy.LogKey
 			}
-			data, err := readBounded(args[0], client.MaxEvidence)
+			data, err := readBounded(cmd, args[0], client.MaxEvidence)
 			if err != nil {
 				return err
 			}
@@ -147,18 +146,4 @@ the log's key, from the chain's profile or given by hand. Nothing is fetched, an
 	cmd.Flags().StringVar(&chain, "chain", "data/chain.json", "profile of the chain")
 	cmd.Flags().StringVar(&key, "log-key", "", "the log's verifier key, instead of a profile")
 	return cmd
-}
-
-// readBounded reads a small file.
-func readBounded(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return data, err
 }
