@@ -364,6 +364,14 @@ func TestStoreAndRegister(t *testing.T) {
 	if _, err := cosign.New(cfg); err == nil {
 		t.Error("took the store of another chain")
 	}
+	cfg = r.config()
+	cfg.Store = store.NewMemory()
+	if err := cfg.Store.Commit(map[string][]byte{"v": {0, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cosign.New(cfg); err == nil || !strings.Contains(err.Error(), "remove its folder, not the register") {
+		t.Errorf("a store of an older format: %v", err)
+	}
 }
 
 // failing is a register that cannot be written.

@@ -132,6 +132,10 @@ func New(cfg Config) (*Cosigner, error) {
 // open takes up the machine from the store and, if it knows its genesis, compares it with the register.
 func (c *Cosigner) open() error {
 	machine, err := ledger.NewMachine(c.store)
+	var format *ledger.FormatError
+	if errors.As(err, &format) {
+		return fmt.Errorf("the store has format version %d: remove its folder, not the register, and it is replayed from the ledger", format.Version)
+	}
 	if err != nil {
 		return err
 	}
