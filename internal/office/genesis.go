@@ -143,9 +143,8 @@ func Found(cfg LedgerConfig, genesis *entry.Entry, o Options) error {
 		return fmt.Errorf("found the chain: %w", err)
 	}
 	for _, path := range []string{cfg.Store, cfg.Register} {
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("found the chain: %s is there already. A chain that runs is not founded again; if founding it was interrupted, "+
-				"nothing was published yet: remove store and register, and found it again", path)
+		if err := vacant(path); err != nil {
+			return fmt.Errorf("found the chain: %w", err)
 		}
 	}
 	secrets, err := openSecrets(cfg.Secrets, o.Passphrase)
@@ -167,6 +166,16 @@ func Found(cfg LedgerConfig, genesis *entry.Entry, o Options) error {
 		return fmt.Errorf("found the chain: %w", err)
 	}
 	return parts.Found(genesis.Bytes())
+}
+
+// vacant refuses what is there already, but for an empty folder, as of a new disk.
+func vacant(path string) error {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is there already. A chain that runs is not founded again; if founding it was interrupted, nothing was published yet: "+
+		"remove store and register, and found it again", path)
 }
 
 // checkGenesis runs a genesis entry through a state machine of its own: signatures, threshold, form.

@@ -153,6 +153,13 @@ func TestFoundingAChain(t *testing.T) {
 		t.Error("founded without the passphrase")
 	}
 
+	if err := os.MkdirAll(filepath.Join(w.cfg.Store, "lost"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.found(w.signed(0, 2)), "is there already")
+	if err := os.Remove(filepath.Join(w.cfg.Store, "lost")); err != nil { // an empty folder is as good as none
+		t.Fatal(err)
+	}
 	if err := w.found(w.signed(0, 2)); err != nil {
 		t.Fatal(err)
 	}
