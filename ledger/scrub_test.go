@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -263,6 +264,13 @@ func TestClockGoesBackwards(t *testing.T) {
 		if err := l.Ready(); !errors.Is(err, ledger.ErrClock) || status.Ready || status.ClockBehindSeconds < 86300 ||
 			!strings.Contains(status.Problem, "clock") || !words.has("the clock is behind the last seal") {
 			t.Errorf("%v, %+v", err, status)
+		}
+		for path, want := range map[string]string{"/readyz": `"code":"clock"`, "/v1/status": `"clock_behind_seconds":863`} {
+			w := httptest.NewRecorder()
+			l.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
+			if (w.Code == 503) != (path == "/readyz") || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
 		}
 		raw := c.issue(landDID, 1)
 		receipt := c.submit(l, raw)
