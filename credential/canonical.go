@@ -53,8 +53,8 @@ func CanonicalJSON(text []byte) ([]byte, error) {
 	if len(text) > MaxDocument {
 		return nil, fmt.Errorf("JSON document of %d bytes, at most %d are read", len(text), MaxDocument)
 	}
-	if plain, _ := scanPlain(text); plain {
-		return bytes.Clone(text), nil
+	if out, _, ok := rewritePlain(text); ok {
+		return out, nil
 	}
 	return rewrite(text)
 }
@@ -132,7 +132,7 @@ func quote(s string) string {
 // writes for the decoded value: unknown or differently spelled members and second spellings of a value are refused.
 // On error target may be half filled: pass a temporary.
 func ParseCanonical(text []byte, target any) error {
-	if plain, nulls := scanPlain(text); plain && !nulls && parsePlain(text, target) {
+	if plain, nulls, ok := rewritePlain(text); ok && !nulls && bytes.Equal(plain, text) && parsePlain(text, target) {
 		return nil
 	}
 	if err := ParseStrict(text, target); err != nil {
@@ -158,7 +158,7 @@ func parsePlain(text []byte, target any) bool {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if dec.Decode(target) == nil {
-		if again, err := encode(target); err == nil && bytes.Equal(again, text) {
+		if again, err := Canonical(target); err == nil && bytes.Equal(again, text) {
 			return true
 		}
 	}

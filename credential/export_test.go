@@ -2,6 +2,6 @@ package credential
 
 // For tests that hold the quick way against the general one.
 var (
-	ScanPlain         = scanPlain
+	RewritePlain      = rewritePlain
 	SlowCanonicalJSON = rewrite
 )

@@ -38,8 +38,8 @@ var ErrMalformed = errors.New("malformed entry")
 type Header struct {
 	Algorithm jose.Algorithm    `json:"alg"`
 	Genesis   credential.Digest `json:"genesis"` // all zero in the genesis entry itself
-	Kind      Kind              `json:"kind"`
 	KeyID     string            `json:"kid"`
+	Kind      Kind              `json:"kind"`
 	Sequence  uint64            `json:"seq"` // the signer's next number, from 0
 	Signer    string            `json:"signer"`
 	Type      string            `json:"typ"`
