@@ -87,12 +87,26 @@ func Listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
+type closingKey struct{}
+
+// Closing is closed when the server of a request's context stops, so that answers that may take long can end. It is nil
+// for requests of other servers.
+func Closing(ctx context.Context) <-chan struct{} {
+	closing, _ := ctx.Value(closingKey{}).(chan struct{})
+	return closing
+}
+
 // Serve answers on l until ctx ends, then lets running requests finish for up to five seconds.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
+	closing := make(chan struct{})
+	server.BaseContext = func(net.Listener) context.Context {
+		return context.WithValue(context.Background(), closingKey{}, closing)
+	}
+	server.RegisterOnShutdown(func() { close(closing) })
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {

@@ -128,13 +128,15 @@ func (c *Chain) startLedger(server *httptest.Server, cosignerKey string) {
 	}
 	// The cosigner reads from the ledger as soon as it is open: serve before, and say so until then.
 	var ready sync.WaitGroup
+	var handler http.Handler
 	ready.Add(1)
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ready.Wait()
-		c.Log.Handler().ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 	})
 	server.Start()
 	c.Log = Must(ledger.Open(cfg))(c.t)
+	handler = c.Log.Handler()
 	ready.Done()
 	c.t.Cleanup(func() { c.Log.Close() })
 }
