@@ -34,7 +34,7 @@ type authority struct {
 // checkSignatures checks that the signer may send entries of this kind and that every signature is by a key that the
 // chain knows for it, of that key's algorithm.
 func (s *step) checkSignatures(payload entry.Payload) error {
-	a, err := s.authorityFor(payload)
+	a, err := authorityFor(s.m.registry, s.m.genesis, s.header, payload)
 	if err != nil {
 		return err
 	}
@@ -42,21 +42,20 @@ func (s *step) checkSignatures(payload entry.Payload) error {
 	if len(signatures) < a.threshold || a.exactly && len(signatures) != a.threshold {
 		return refuse(ErrAuthority, "%d signatures of %s, want %d", len(signatures), s.header.Signer, a.threshold)
 	}
+	if err := s.prepared.check(a.keys); err != nil {
+		return err
+	}
 	for i, signature := range signatures { // kids are different: the codec sees to it
-		kid := signature.Header.KeyID
-		k := slices.IndexFunc(a.keys, func(k jose.PublicKey) bool { return k.KeyID() == kid })
-		if k < 0 {
-			return refuse(ErrAuthority, "key %s is not registered for %s", kid, s.header.Signer)
-		}
-		if err := s.entry.Verify(i, a.keys[k]); err != nil {
-			return refuse(ErrAuthority, "signature by key %s: %v", kid, err)
+		if !slices.Contains(a.keys, s.prepared.checked[i]) {
+			return refuse(ErrAuthority, "key %s is not registered for %s", signature.Header.KeyID, s.header.Signer)
 		}
 	}
 	return nil
 }
 
-func (s *step) authorityFor(payload entry.Payload) (authority, error) {
-	signer, kind, g := s.header.Signer, s.header.Kind, s.m.genesis
+// authorityFor is who may sign such an entry, by a registry and the genesis of its chain.
+func authorityFor(r *entry.Registry, g entry.Genesis, h entry.Header, payload entry.Payload) (authority, error) {
+	signer, kind := h.Signer, h.Kind
 	switch payload := payload.(type) {
 	case entry.Genesis:
 		return authority{keys: payload.GovernanceKeys, threshold: payload.GovernanceThreshold}, nil
@@ -65,11 +64,11 @@ func (s *step) authorityFor(payload entry.Payload) (authority, error) {
 			return authority{[]jose.PublicKey{g.OperatorKey}, 1, true}, nil
 		}
 	case entry.CredentialsIssued, entry.CredentialsSuspended, entry.CredentialsReinstated, entry.CredentialsRevoked:
-		if issuer, ok := s.m.registry.Issuer(signer); ok {
+		if issuer, ok := r.Issuer(signer); ok {
 			return authority{issuer.Keys, 1, true}, nil
 		}
 	case entry.PolicyRegistered:
-		if verifier, ok := s.m.registry.Verifier(signer); ok {
+		if verifier, ok := r.Verifier(signer); ok {
 			return authority{verifier.Keys, 1, true}, nil
 		}
 	default:

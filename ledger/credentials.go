@@ -37,7 +37,11 @@ func (s *step) issue(p entry.CredentialsIssued) error {
 		return err
 	}
 	first := s.state.Leaves
-	for i, value := range leavesOf(issuer.DID, p) {
+	leaves := s.prepared.leaves
+	if leaves == nil {
+		leaves = leavesOf(issuer.DID, p)
+	}
+	for i, value := range leaves {
 		index, key := first+uint64(i), elementKey(prefixLeafOf, value)
 		old, found, err := getU64(s, key)
 		if err != nil {

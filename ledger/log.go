@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -112,6 +113,7 @@ type Log struct {
 	machine   *Machine // owned by run after Open
 	versions  versions // likewise
 
+	registry    atomic.Pointer[entry.Registry] // as of the last commit; written by run
 	submissions chan submission
 	sealed      chan struct{} // room for one: there is a seal to publish
 	cancel      context.CancelFunc
@@ -137,13 +139,8 @@ type head struct {
 
 // submission is an entry on its way through the sequencer.
 type submission struct {
-	parsed parsed
+	entry  *Prepared
 	answer chan answer // room for one
-}
-
-type parsed struct {
-	entry   *entry.Entry
-	payload entry.Payload
 }
 
 type answer struct {
@@ -151,15 +148,9 @@ type answer struct {
 	err    error
 }
 
-// Submit hands in an entry and waits until it is in a signed checkpoint, or refused ([*Refusal], [ErrBusy],
-// [ErrStopped]). The same entry again returns its receipt together with [ErrAlreadyLogged]. When ctx ends first, it is
-// open whether the entry will be in the log.
-func (l *Log) Submit(ctx context.Context, raw []byte) (entry.Receipt, error) {
-	e, payload, err := parse(raw) // here, so that it uses all processors
-	if err != nil {
-		return entry.Receipt{}, err
-	}
-	s := submission{parsed{e, payload}, make(chan answer, 1)}
+// SubmitPrepared is [Log.Submit] for an entry that this log has prepared.
+func (l *Log) SubmitPrepared(ctx context.Context, p *Prepared) (entry.Receipt, error) {
+	s := submission{p, make(chan answer, 1)}
 	select {
 	case <-l.stopped:
 		return entry.Receipt{}, l.stopError()
@@ -249,11 +240,11 @@ const maxBatchLeaves = 8000
 
 // gather takes what waits, without waiting for more: under load the last batch's sync is the wait.
 func (l *Log) gather(first submission) []submission {
-	batch, leaves := []submission{first}, first.parsed.leaves()
+	batch, leaves := []submission{first}, first.entry.size()
 	for len(batch) < l.cfg.MaxBatch && leaves < maxBatchLeaves {
 		select {
 		case s := <-l.submissions:
-			batch, leaves = append(batch, s), leaves+s.parsed.leaves()
+			batch, leaves = append(batch, s), leaves+s.entry.size()
 		default:
 			return batch
 		}
@@ -261,18 +252,12 @@ func (l *Log) gather(first submission) []submission {
 	return batch
 }
 
-// leaves is how many leaves the entry would add.
-func (p parsed) leaves() int {
-	issued, _ := p.payload.(entry.CredentialsIssued)
-	return len(issued.Commitments)
-}
-
 // sequence takes a batch from submission to answer. An error means that the log must stop.
 func (l *Log) sequence(batch []submission) error {
 	answers := make([]answer, len(batch))
 	for i, s := range batch {
 		a := &answers[i]
-		a.result, a.err = l.machine.apply(s.parsed.entry, s.parsed.payload)
+		a.result, a.err = l.machine.apply(s.entry)
 		if refusal := (*Refusal)(nil); a.err != nil && !errors.As(a.err, &refusal) {
 			return fmt.Errorf("apply an entry: %w", a.err)
 		}
@@ -305,6 +290,7 @@ func (l *Log) commit(sealed bool) error {
 		return fmt.Errorf("commit entries %d to %d: %w", from, size-1, err)
 	}
 	l.machine.Committed()
+	l.registry.Store(l.machine.Registry())
 	if err := readBack(l.cfg.Store, from, size, root); err != nil {
 		return fmt.Errorf("read back entries %d to %d: %w", from, size-1, err)
 	}

@@ -63,6 +63,7 @@ func (m *Machine) Get(key []byte) ([]byte, error) {
 // unchanged.
 type step struct {
 	m        *Machine
+	prepared *Prepared
 	entry    *entry.Entry
 	header   entry.Header
 	result   Result
@@ -88,11 +89,11 @@ func (s *step) Get(key []byte) ([]byte, error) {
 // same entry again gives its old result together with [ErrAlreadyLogged]. Errors that are no refusal mean that the
 // entry could not be checked.
 func (m *Machine) Apply(raw []byte) (Result, error) {
-	e, payload, err := parse(raw)
+	p, err := prepare(raw)
 	if err != nil {
 		return Result{}, err
 	}
-	return m.apply(e, payload)
+	return m.apply(p)
 }
 
 // parse reads entry and payload, with a refusal for what is malformed. It needs no state.
@@ -108,9 +109,10 @@ func parse(raw []byte) (*entry.Entry, entry.Payload, error) {
 	return e, payload, nil
 }
 
-func (m *Machine) apply(e *entry.Entry, payload entry.Payload) (Result, error) {
+func (m *Machine) apply(p *Prepared) (Result, error) {
+	e := p.entry
 	s := &step{
-		m: m, entry: e, header: e.Header(), rows: make(map[string][]byte), state: m.state, census: m.census,
+		m: m, prepared: p, entry: e, header: e.Header(), rows: make(map[string][]byte), state: m.state, census: m.census,
 		pairs: make(map[uint32]pair), leaves: make(map[uint64]credential.Element),
 		result: Result{Index: m.state.Size, Digest: e.Digest()},
 	}
@@ -124,13 +126,13 @@ func (m *Machine) apply(e *entry.Entry, payload entry.Payload) (Result, error) {
 	if s.header.Sequence < next {
 		return m.replayed(s.header, e.Payload, next)
 	}
-	if err := s.checkSignatures(payload); err != nil {
+	if err := s.checkSignatures(p.payload); err != nil {
 		return Result{}, err
 	}
 	if s.header.Sequence != next {
 		return Result{}, errSequence(s.header, next)
 	}
-	if err := s.take(payload); err != nil {
+	if err := s.take(p.payload); err != nil {
 		return Result{}, err
 	}
 	if err := s.log(); err != nil {

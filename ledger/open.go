@@ -164,11 +164,13 @@ func newLog(cfg Config, m *Machine) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{
+	l := &Log{
 		cfg: cfg, genesis: g, verifier: verifier, cosigners: c, machine: m,
 		submissions: make(chan submission, cfg.MaxPending), sealed: make(chan struct{}, 1),
 		stopped: make(chan struct{}), changed: make(chan struct{}), cancel: func() {},
-	}, nil
+	}
+	l.registry.Store(m.Registry())
+	return l, nil
 }
 
 // recover compares store and register and takes up signing where it ended.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -51,7 +52,7 @@ func (l *Log) sealIfDue() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("seal %d: %w", seal.Height, err)
 	}
-	if _, err := l.machine.apply(e, seal); err != nil {
+	if _, err := l.machine.apply(&Prepared{entry: e, payload: seal, checked: make([]jose.PublicKey, 1)}); err != nil {
 		return false, fmt.Errorf("apply seal %d: %w", seal.Height, err)
 	}
 	return true, nil
