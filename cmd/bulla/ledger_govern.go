@@ -288,7 +288,7 @@ func proposeGenesisCommand() *cobra.Command {
 		Use:   string(entry.KindGenesis),
 		Short: "Draft the first entry of a new chain",
 		Long: `Drafts a genesis from the public parts of the ledger and of the members of governance, and from the folder of a finished
-ceremony, which is recomputed first (some two minutes). Without a ceremony only a dev chain can be drafted.`,
+ceremony, which is recomputed first (a few minutes). Without a ceremony only a dev chain can be drafted.`,
 		Example: `  bulla ledger govern propose genesis --network example --ledger ledger/public.json \
     --member ministry/public.json --member court/public.json --member university/public.json --threshold 2 \
     --ceremony ceremony --last-day 2027-12-31 --out genesis.json`,

@@ -130,10 +130,10 @@ func (s *Service) openLedger(cfg LedgerConfig, o Options) error {
 const watchPause = 5 * time.Second
 
 // watch ends the process of a ledger that had to stop, so that somebody looks at it: a supervisor that starts it again
-// makes it compare store and register.
+// makes it compare store and register. One that is only not ready for a while goes on.
 func watch(ctx context.Context, log *ledger.Log) error {
 	for {
-		if err := log.Ready(); err != nil {
+		if err := log.Ready(); errors.Is(err, ledger.ErrStopped) {
 			return err
 		}
 		select {
