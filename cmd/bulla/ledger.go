@@ -21,7 +21,7 @@ func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "What an operator or auditor of the chain does"}
 	cmd.AddCommand(ledgerVerifyCommand(), ledgerInitCommand(), ledgerProfileCommand(), ledgerCosignCommand(), ledgerGovernCommand())
 	cmd.AddCommand(ledgerRebuildCommand())
-	cmd.AddCommand(ledgerExportCommand(), ledgerMirrorCommand(), ledgerCheckEvidenceCommand())
+	cmd.AddCommand(ledgerExportCommand(), ledgerMirrorCommand(), ledgerCheckEvidenceCommand(), ledgerCheckReceiptCommand())
 	return cmd
 }
 

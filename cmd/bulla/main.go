@@ -67,7 +67,7 @@ Every command that prints for people prints JSON with --json.`,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().Bool("json", false, "print JSON")
-	root.AddCommand(serveCommand(), demoCommand(), issuerCommand(), walletCommand(), verifierCommand(), ledgerCommand(), keyCommand(), setupCommand(), benchCommand())
+	root.AddCommand(serveCommand(), demoCommand(), issuerCommand(), walletCommand(), verifierCommand(), ledgerCommand(), keyCommand(), setupCommand(), benchCommand(), doctorCommand())
 	return root
 }
 
