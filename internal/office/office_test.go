@@ -1,17 +1,7 @@
 package office
 
 import (
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -366,53 +356,6 @@ func TestKeysOfAnOffice(t *testing.T) {
 	}
 }
 
-func TestConfigurationErrorsNameTheMember(t *testing.T) {
-	const good = `{"listen":{"address":"127.0.0.1:1"},"secrets":"secrets","store":"store","register":"../r/last","cosigners":[{"public":"p","url":"https://c.example"}],"threshold":1}`
-	read := func(change ...string) error {
-		path := filepath.Join(t.TempDir(), "ledger.json")
-		if err := os.WriteFile(path, []byte(strings.NewReplacer(change...).Replace(good)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := ReadLedgerConfig(path)
-		return err
-	}
-	if err := read(); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ want, old, new string }{
-		{"colour", `"threshold"`, `"colour":1,"threshold"`},
-		{"Secrets", `"secrets"`, `"Secrets"`},
-		{"secrets is missing", `"secrets":"secrets"`, `"secrets":""`},
-		{"store is missing", `"store":"store",`, ``},
-		{"register lies in the folder of store", `../r/last`, `store/last`},
-		{"register lies in the folder of store", `../r/last`, `store`},
-		{"threshold is 0 of 1", `"threshold":1`, `"threshold":0`},
-		{"threshold is 2 of 1", `"threshold":1`, `"threshold":2`},
-		{"cosigners[0].public is missing", `"public":"p"`, `"public":""`},
-		{"cosigners[0].url", `https://c.example`, `c.example`},
-		{"listen.address is missing", `127.0.0.1:1`, ``},
-		{"listen.address", `127.0.0.1:1`, `nowhere`},
-		{"is not on loopback", `127.0.0.1:1`, `0.0.0.0:1`},
-		{"is not on loopback", `127.0.0.1:1`, `:1`},
-		{"go together", `"address"`, `"certificate":"c","address"`},
-	} {
-		refused(t, read(c.old, c.new), c.want)
-	}
-	if err := read(`"address":"127.0.0.1:1"`, `"address":"0.0.0.0:1","plain_http":true`); err != nil {
-		t.Error(err)
-	}
-	path := filepath.Join(t.TempDir(), "x.json")
-	if err := os.WriteFile(path, []byte(`{"listen":{"address":"localhost:1"},"secrets":"a","store":"b","last_checkpoint":"c","chain":"d","did":"did:web:a","url":"http://localhost:1"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := ReadIssuerConfig(path)
-	refused(t, err, "verifying_key is missing")
-	_, err = ReadVerifierConfig(path)
-	refused(t, err, "policies is missing or empty")
-	_, err = ReadCosignerConfig(path)
-	refused(t, err, "unknown member")
-}
-
 func TestProfileNeedsACosigner(t *testing.T) {
 	w := newTown(t)
 	audit, err := ReadPublic(filepath.Join(w.dir, "audit", PublicFile), Cosigner)
@@ -432,79 +375,6 @@ func TestProfileNeedsACosigner(t *testing.T) {
 	refused(t, err, "want cosigner")
 	_, err = NewProfile(w.signed(1), "https://ledger.example", []Public{audit}, 1)
 	refused(t, err, "1 signatures")
-}
-
-// A cosigner serves over TLS with the files of its configuration, and stops in order.
-func TestServingOverTLS(t *testing.T) {
-	w := newTown(t)
-	audit, err := ReadPublic(filepath.Join(w.dir, "audit", PublicFile), Cosigner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	profile, err := NewProfile(w.signed(0, 1), "http://127.0.0.1:1", []Public{audit}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteProfile(filepath.Join(w.dir, "chain.json"), profile); err != nil {
-		t.Fatal(err)
-	}
-	roots := w.certificate()
-	path := filepath.Join(w.dir, "audit", "cosigner.json")
-	w.write(path, `{"listen":{"address":"127.0.0.1:0","certificate":"cert.pem","key":"key.pem"},"secrets":"secrets","store":"store","register":"../r/last","chain":"../chain.json"}`)
-	cfg, err := ReadCosignerConfig(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := OpenCosigner(cfg, Options{Passphrase: passphrase})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	address, secure := strings.CutPrefix(s.URL(), "https://")
-	if !secure {
-		t.Errorf("it serves at %s", s.URL())
-	}
-	connection, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: "audit.example"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	connection.Close()
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("it ended with %v", err)
-	}
-	cfg.Listen.Key = filepath.Join(w.dir, "nothing.pem")
-	_, err = OpenCosigner(cfg, Options{Passphrase: passphrase})
-	refused(t, err, "listen.certificate and listen.key")
-}
-
-// certificate writes a certificate for audit.example beside the cosigner's configuration.
-func (w *town) certificate() *x509.CertPool {
-	w.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "audit.example"}, DNSNames: []string{"audit.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	w.write(filepath.Join(w.dir, "audit", "cert.pem"), string(certificate))
-	w.write(filepath.Join(w.dir, "audit", "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certificate)
-	return pool
 }
 
 // What is no public part or proposal is refused in words that can be logged; what is one has one spelling.

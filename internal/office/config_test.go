@@ -1,0 +1,55 @@
+package office
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConfigurationErrorsNameTheMember(t *testing.T) {
+	const good = `{"listen":{"address":"127.0.0.1:1"},"secrets":"secrets","store":"store","register":"../r/last","cosigners":[{"public":"p","url":"https://c.example"}],"threshold":1}`
+	read := func(change ...string) error {
+		path := filepath.Join(t.TempDir(), "ledger.json")
+		if err := os.WriteFile(path, []byte(strings.NewReplacer(change...).Replace(good)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := ReadLedgerConfig(path)
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ want, old, new string }{
+		{"colour", `"threshold"`, `"colour":1,"threshold"`},
+		{"Secrets", `"secrets"`, `"Secrets"`},
+		{"secrets is missing", `"secrets":"secrets"`, `"secrets":""`},
+		{"store is missing", `"store":"store",`, ``},
+		{"register lies in the folder of store", `../r/last`, `store/last`},
+		{"register lies in the folder of store", `../r/last`, `store`},
+		{"threshold is 0 of 1", `"threshold":1`, `"threshold":0`},
+		{"threshold is 2 of 1", `"threshold":1`, `"threshold":2`},
+		{"cosigners[0].public is missing", `"public":"p"`, `"public":""`},
+		{"cosigners[0].url", `https://c.example`, `c.example`},
+		{"listen.address is missing", `127.0.0.1:1`, ``},
+		{"listen.address", `127.0.0.1:1`, `nowhere`},
+		{"is not on loopback", `127.0.0.1:1`, `0.0.0.0:1`},
+		{"is not on loopback", `127.0.0.1:1`, `:1`},
+		{"go together", `"address"`, `"certificate":"c","address"`},
+	} {
+		refused(t, read(c.old, c.new), c.want)
+	}
+	if err := read(`"address":"127.0.0.1:1"`, `"address":"0.0.0.0:1","plain_http":true`); err != nil {
+		t.Error(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.json")
+	if err := os.WriteFile(path, []byte(`{"listen":{"address":"localhost:1"},"secrets":"a","store":"b","last_checkpoint":"c","chain":"d","did":"did:web:a","url":"http://localhost:1"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ReadIssuerConfig(path)
+	refused(t, err, "verifying_key is missing")
+	_, err = ReadVerifierConfig(path)
+	refused(t, err, "policies is missing or empty")
+	_, err = ReadCosignerConfig(path)
+	refused(t, err, "unknown member")
+}
