@@ -157,8 +157,8 @@ func TestVerifyStoreOnScratch(t *testing.T) {
 func TestCosignersRememberWhatWasSigned(t *testing.T) {
 	c := newChain(t)
 	cfg := c.config()
-	now := genesisTime.Time()
-	cfg.Now = func() time.Time { return now }
+	var clock hands
+	cfg.Now = clock.now
 	w := newCosigner(t, c, "university.example", 1)
 	server := httptest.NewServer(w)
 	defer server.Close()
@@ -166,7 +166,7 @@ func TestCosignersRememberWhatWasSigned(t *testing.T) {
 	cfg.Cosigners, cfg.Threshold = []ledger.TrustedCosigner{{Key: w.key, Cosigner: ask()}}, 1
 	day := func() {
 		l := c.open(cfg)
-		now = now.Add(10 * time.Second)
+		clock.seconds.Add(10)
 		raw := c.issue(landDID, 1)
 		c.submit(l, raw)
 		for range 500 {

@@ -118,6 +118,13 @@ func (l *life) Sign(text []byte) ([]byte, error) {
 	return l.Signer.Sign(text)
 }
 
+// hands are a clock that goes when it is told to.
+type hands struct{ seconds atomic.Int64 }
+
+func (h *hands) now() time.Time {
+	return genesisTime.Time().Add(time.Duration(h.seconds.Load()) * time.Second)
+}
+
 // world is a chain with its script of entries, its history and its clock, while disks come and go.
 type world struct {
 	*chain

@@ -24,14 +24,14 @@ func grown(t *testing.T) (*chain, ledger.Config, ledger.Report) {
 	t.Helper()
 	c := newChain(t)
 	cfg := c.config()
-	now := genesisTime.Time()
-	cfg.Now = func() time.Time { return now }
+	var clock hands
+	cfg.Now = clock.now
 	l := c.open(cfg)
 	for i := range uint64(12) {
 		c.submit(l, c.issue(landDID, 22))
 		c.submit(l, c.signed(landDID, entry.CredentialsSuspended{Leaves: []uint64{2 * i, 2*i + 1}}))
 		if i%4 == 3 {
-			now = now.Add(10 * time.Second)
+			clock.seconds.Add(10)
 			c.submit(l, c.signed(landDID, entry.CredentialsRevoked{Leaves: []uint64{2 * i}}))
 		}
 	}
