@@ -3,10 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BULLA := bin/bulla
 DATA ?= data
+FUZZTIME ?= 30s
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/bench/wasm/prove
 
-.PHONY: help build run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers soak clean
+.PHONY: help build run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers fuzz soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -58,8 +59,15 @@ bench-wasm: ## measure the presentation as js/wasm in node, on one thread (node)
 bench-peers: ## measure ourselves beside Semaphore v4 and Idemix, in turns (node; npm and Go packages)
 	go run ./internal/bench/peers
 
-soak: ## hours of random operations and power cuts
+fuzz: ## run each fuzz target for FUZZTIME=30s, one after another
+	@git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's#^(.*)/[^/]*:func (.*)#./\1 \2#' | while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package </dev/null || exit 1; \
+	done
+
+soak: ## hours of random operations and power cuts, and of fuzzing
 	BULLA_SOAK=1 go test -timeout 24h ./...
+	$(MAKE) fuzz FUZZTIME=5m
 
 clean: ## remove what was built (not the data folder)
 	rm -rf bin

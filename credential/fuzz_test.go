@@ -83,12 +83,17 @@ func FuzzParseStrict(f *testing.F) {
 				fuzztest.Refused(t, err)
 				continue
 			}
-			canonical, err := credential.Canonical(targets[0])
+			compact, err := credential.CanonicalJSON(text)
 			if err != nil {
-				t.Fatalf("%q was read, but: %v", text, err)
+				t.Fatal(err)
 			}
-			if err := credential.ParseCanonical(canonical, targets[1]); err != nil {
-				t.Fatalf("%q is canonically %q, which is refused: %v", text, canonical, err)
+			if err := credential.ParseStrict(compact, targets[1]); err != nil {
+				t.Fatalf("%q is canonically %q, which is refused: %v", text, compact, err)
+			}
+			one, err1 := credential.Canonical(targets[0])
+			two, err2 := credential.Canonical(targets[1])
+			if err1 != nil || err2 != nil || !bytes.Equal(one, two) {
+				t.Fatalf("%q is read as %q, and canonically as %q: %v, %v", text, one, two, err1, err2)
 			}
 		}
 	})

@@ -109,7 +109,7 @@ func (c *LedgerConfig) validateCosigners() error {
 			return fmt.Errorf("cosigners[%d].public is missing", i)
 		}
 		if u, err := url.Parse(cosigner.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return fmt.Errorf("cosigners[%d].url %q is not a URL such as https://cosigner.example", i, cosigner.URL)
+			return fmt.Errorf("cosigners[%d].url %.100q is not a URL such as https://cosigner.example", i, cosigner.URL)
 		}
 	}
 	return nil
@@ -240,14 +240,14 @@ func (l *Listen) validate() error {
 	case l.Address == "":
 		return errors.New("listen.address is missing")
 	case err != nil:
-		return fmt.Errorf("listen.address %q is not host:port", l.Address)
+		return fmt.Errorf("listen.address %.100q is not host:port", l.Address)
 	case (l.Certificate == "") != (l.Key == ""):
 		return errors.New("listen.certificate and listen.key go together")
 	case l.Certificate != "" || l.PlainHTTP:
 		return nil
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listen.address %q is not on loopback: give listen.certificate and listen.key, or set listen.plain_http if only a proxy that ends TLS reaches it", l.Address)
+		return fmt.Errorf("listen.address %.100q is not on loopback: give listen.certificate and listen.key, or set listen.plain_http if only a proxy that ends TLS reaches it", l.Address)
 	}
 	return nil
 }

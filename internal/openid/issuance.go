@@ -105,7 +105,7 @@ func parseLink(link, scheme string) (url.Values, error) {
 func WellKnown(identifier, name string) (string, error) {
 	u, err := url.Parse(identifier)
 	// Escapes would not survive the insertion: another path would be asked for.
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.EscapedPath() != u.Path {
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" || u.EscapedPath() != u.Path {
 		return "", fmt.Errorf("identifier %.200q is not an absolute URL with a plain path", identifier)
 	}
 	u.Path = "/.well-known/" + name + strings.TrimSuffix(u.Path, "/")

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/fuzztest"
@@ -225,6 +226,42 @@ func FuzzBody(f *testing.F) {
 			fuzztest.Refused(t, err)
 		} else if len(data) > limit || encoding != "gzip" && !bytes.Equal(data, body) {
 			t.Errorf("%d bytes of %d", len(data), len(body))
+		}
+	})
+}
+
+// The entry that a host calls the newest is that of the tree, or tampered with.
+func FuzzNewestSeal(f *testing.F) {
+	first, second := tlog.RecordHash([]byte("first")), tlog.RecordHash([]byte("second"))
+	tree := tlog.Tree{N: 2, Hash: tlog.NodeHash(first, second)}
+	good, err := credential.Canonical(entry.Proven{Entry: "second", Index: 1, Proof: []credential.Digest{credential.Digest(first)}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	for _, long := range fuzztest.Long(good) {
+		f.Add(long)
+	}
+	f.Add(bytes.Replace(good, []byte(`"index":1`), []byte(`"index":0`), 1))
+	f.Add(bytes.Replace(good, []byte("second"), []byte("first"), 1))
+	f.Add([]byte(`{"entry":"second","index":1,"proof":[]}`))
+	genesis, logKey := credential.DigestOf([]byte("genesis")), fuzzLogKey(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := New(Config{
+			URL: "https://ledger.example", Genesis: genesis, HTTPClient: &http.Client{Transport: served{200, body}}, Policy: Policy{LogKey: logKey},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest, err := c.lastEntry(context.Background(), tree)
+		if err != nil {
+			if fuzztest.Refused(t, err); !errors.Is(err, ErrTampered) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		if string(newest) != "second" {
+			t.Errorf("%s proves %q", body, newest)
 		}
 	})
 }
