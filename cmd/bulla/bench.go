@@ -56,19 +56,19 @@ func number(v float64) string {
 }
 
 // proveInNewProcess runs this program as [benchProveCommand].
-func proveInNewProcess(ctx context.Context, file string) ([]byte, error) {
+func proveInNewProcess(ctx context.Context, file string) (bench.ColdProof, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return bench.ColdProof{}, err
 	}
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, "bench", "prove", file)
 	cmd.Stderr = &stderr
 	proof, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("prove in a new process: %w: %s", err, stderr.Bytes())
+		return bench.ColdProof{}, fmt.Errorf("prove in a new process: %w: %s", err, stderr.Bytes())
 	}
-	return proof, nil
+	return bench.ColdProof{Proof: proof, Peak: peakMemory(cmd.ProcessState)}, nil
 }
 
 // benchProveCommand is the other end of proveInNewProcess.

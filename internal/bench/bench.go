@@ -37,7 +37,13 @@ type Config struct {
 	Progress func(string)
 	// Cold makes the first proof of a new process: it starts one that calls [ProveCold] with the file, and returns what
 	// that process wrote. Nil leaves the figures of cold proofs out.
-	Cold func(ctx context.Context, file string) ([]byte, error)
+	Cold func(ctx context.Context, file string) (ColdProof, error)
+}
+
+// ColdProof is what a process of its own made, and took.
+type ColdProof struct {
+	Proof []byte
+	Peak  int64 // most memory that was resident, in bytes; 0 where the system does not say
 }
 
 const defaultRuns = 5

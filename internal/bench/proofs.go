@@ -139,7 +139,7 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 		}),
 	}
 	if cfg.Cold != nil {
-		list = append(list, p.cold(circuit, name, cfg))
+		list = append(list, p.cold(circuit, name, cfg)...)
 	}
 	return append(list,
 		timed(name+"_prove_warm", 2*cfg.Runs, true, ready, func(ctx context.Context) (err error) {
@@ -180,8 +180,8 @@ func (p *proofs) measures(circuit, name string, cfg Config) []measure {
 	)
 }
 
-// cold is the time from the start of a process to its first proof, with the end of the process.
-func (p *proofs) cold(circuit, name string, cfg Config) measure {
+// cold is the time from the start of a process to its first proof, with the end of the process, and the memory it took.
+func (p *proofs) cold(circuit, name string, cfg Config) []measure {
 	file := filepath.Join(p.dir, name+".cold")
 	var once sync.Once
 	var failed error
@@ -189,14 +189,24 @@ func (p *proofs) cold(circuit, name string, cfg Config) measure {
 		once.Do(func() { failed = p.writeCold(file, circuit) })
 		return failed
 	}
-	return timed(name+"_prove_cold", cfg.Runs, false, prepare, func(ctx context.Context) error {
-		proof, err := cfg.Cold(ctx, file)
-		if err != nil {
+	prove := func(ctx context.Context) (ColdProof, error) {
+		cold, err := cfg.Cold(ctx, file)
+		if err == nil && len(cold.Proof) != verifying.ProofSize {
+			err = fmt.Errorf("the process wrote %d bytes, a proof has %d", len(cold.Proof), verifying.ProofSize)
+		}
+		return cold, err
+	}
+	return []measure{
+		timed(name+"_prove_cold", cfg.Runs, false, prepare, func(ctx context.Context) error {
+			_, err := prove(ctx)
 			return err
-		}
-		if len(proof) != verifying.ProofSize {
-			return fmt.Errorf("the process wrote %d bytes, a proof has %d", len(proof), verifying.ProofSize)
-		}
-		return nil
-	})
+		}),
+		{name + "_prove_memory", "bytes", cfg.Runs, false, func(ctx context.Context) (float64, error) {
+			if err := prepare(); err != nil {
+				return 0, err
+			}
+			cold, err := prove(ctx)
+			return float64(cold.Peak), err
+		}},
+	}
 }
