@@ -81,7 +81,7 @@ type VerifierConfig struct {
 	DID            string   `json:"did"`
 	URL            string   `json:"url"` // where wallets reach it; below a registered response URI
 	Policies       []string `json:"policies"`
-	VerifyingKeys  []string `json:"verifying_keys"` // of the presentation circuit, files
+	VerifyingKeys  []string `json:"verifying_keys"` // of the presentation circuits that its policies name, files
 }
 
 // ReadLedgerConfig reads the file of a ledger.
