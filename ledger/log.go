@@ -113,6 +113,7 @@ type Log struct {
 	machine   *Machine // owned by run after Open
 	versions  versions // likewise
 
+	recent      recent                         // hashes for receipts
 	registry    atomic.Pointer[entry.Registry] // as of the last commit; written by run
 	submissions chan submission
 	sealed      chan struct{} // room for one: there is a seal to publish

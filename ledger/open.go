@@ -169,6 +169,7 @@ func newLog(cfg Config, m *Machine) (*Log, error) {
 		submissions: make(chan submission, cfg.MaxPending), sealed: make(chan struct{}, 1),
 		stopped: make(chan struct{}), changed: make(chan struct{}), cancel: func() {},
 	}
+	l.recent.rows = cfg.Store
 	l.registry.Store(m.Registry())
 	return l, nil
 }

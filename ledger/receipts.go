@@ -52,7 +52,7 @@ func (l *Log) receipt(result Result) (entry.Receipt, error) {
 	default:
 		return receipt, nil
 	}
-	proof, err := tlog.ProveRecord(int64(in.size), int64(result.Index), hashReader{l.cfg.Store})
+	proof, err := tlog.ProveRecord(int64(in.size), int64(result.Index), &l.recent)
 	if err != nil {
 		return entry.Receipt{}, fmt.Errorf("prove that entry %d is in the log: %w", result.Index, err)
 	}

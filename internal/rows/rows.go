@@ -18,11 +18,15 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // formatMajorVersion of Pebble's files is raised on purpose only: there is no way back.
 const formatMajorVersion = pebble.FormatValueSeparation
+
+// filterBits are those of a Bloom filter for each row: one row in a hundred that is absent is looked for all the same.
+const filterBits = 10
 
 var (
 	// ErrAbsent is returned for a row that is not there.
@@ -60,11 +64,15 @@ func Open(cfg Config) (*DB, error) {
 		cfg.FS = vfs.Default
 	}
 	err := d.waiting(func() (err error) {
-		d.db, err = pebble.Open(cfg.Dir, &pebble.Options{
+		options := &pebble.Options{
 			FS: directories{cfg.FS, d}, FormatMajorVersion: formatMajorVersion, MemTableSize: cfg.MemTableSize,
 			Logger:        logger{d},
 			EventListener: &pebble.EventListener{DataCorruption: d.corrupted, BackgroundError: d.failedBehind},
-		})
+		}
+		// A ledger asks for each new leaf whether it is there already. The filter answers no without reading a table; the other
+		// levels take it over from the first.
+		options.Levels[0].FilterPolicy = bloom.FilterPolicy(filterBits)
+		d.db, err = pebble.Open(cfg.Dir, options)
 		return err
 	})
 	if err != nil {
