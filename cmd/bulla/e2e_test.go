@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -291,7 +292,7 @@ func (w *town) verifyFile(s shownSession) {
 	if out, stderr, code := command(t, s.Result+"\n", args...); code != 0 || !strings.Contains(out, "the result is genuine") {
 		t.Errorf("verify: %d %s%s", code, out, stderr)
 	}
-	if _, stderr, code := command(t, s.Result, append(args, "--audience", "somebody")...); code == 0 || !strings.Contains(stderr, "result is by "+demo.CityDID) {
+	if _, stderr, code := command(t, s.Result, append(args, "--audience", "somebody")...); code == 0 || !strings.Contains(stderr, fmt.Sprintf("result is by %q", demo.CityDID)) {
 		t.Errorf("another's result: %d %s", code, stderr)
 	}
 	parts := strings.Split(s.Result, ".")
