@@ -123,7 +123,7 @@ func errNoChain(r Register) error {
 	return advise(errors.New("the store is empty, but the register holds a signed checkpoint"))
 }
 
-const repairAdvice = "Repair the store with `bulla ledger rebuild`, from its own entries if they are whole or from a mirror, or restore " +
+const repairAdvice = "Repair the store with `bulla ledger repair`, or make a new one with `bulla ledger rebuild`, --from a mirror if entries are damaged, or restore " +
 	"a backup that is newer; check it with `bulla ledger verify`, and start again. Do not delete the register"
 
 // registerError is about the register, not the store.

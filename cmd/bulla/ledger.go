@@ -10,6 +10,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
@@ -20,7 +21,7 @@ import (
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "What an operator or auditor of the chain does"}
 	cmd.AddCommand(ledgerVerifyCommand(), ledgerInitCommand(), ledgerProfileCommand(), ledgerCosignCommand(), ledgerGovernCommand())
-	cmd.AddCommand(ledgerRebuildCommand())
+	cmd.AddCommand(ledgerRepairCommand(), ledgerRebuildCommand())
 	cmd.AddCommand(ledgerExportCommand(), ledgerMirrorCommand(), ledgerCheckEvidenceCommand(), ledgerCheckReceiptCommand())
 	return cmd
 }
@@ -106,6 +107,17 @@ func (s served) Entry(index uint64) ([]byte, error) {
 		return nil, ledger.ErrAbsent
 	}
 	return s.log.Entry(s.ctx, s.view.Checkpoint.Tree(), index)
+}
+
+// Size implements [ledger.Copy].
+func (s served) Size() uint64 { return s.view.Checkpoint.Size }
+
+// RecordHash implements [ledger.Copy].
+func (s served) RecordHash(index uint64) (tlog.Hash, error) {
+	if index >= s.view.Checkpoint.Size {
+		return tlog.Hash{}, ledger.ErrAbsent
+	}
+	return s.log.RecordHash(s.ctx, s.view.Checkpoint.Tree(), index)
 }
 
 func verifyChain(ctx context.Context, path string, progress func(uint64)) (ledger.Report, error) {

@@ -71,7 +71,7 @@ func rebuild(ctx context.Context, dir, registerFile, chain string, progress func
 	if report, err = rebuildInto(ctx, made, dir, chain, register, progress); err != nil {
 		return "", report, errors.Join(err, os.RemoveAll(made))
 	}
-	old = fmt.Sprintf("%s.old-%s", filepath.Clean(dir), time.Now().UTC().Format("20060102T150405"))
+	old = fmt.Sprintf("%s.old-%s", filepath.Clean(dir), time.Now().UTC().Format("20060102T150405.000000"))
 	if err := errors.Join(os.Rename(dir, old), os.Rename(made, dir)); err != nil {
 		return "", report, fmt.Errorf("put the new store in place: %w", err)
 	}
@@ -126,7 +126,7 @@ func (p patched) Entry(index uint64) ([]byte, error) {
 }
 
 // openChain is a running chain as a source, under the checkpoint that it publishes now.
-func openChain(ctx context.Context, path string) (ledger.Source, error) {
+func openChain(ctx context.Context, path string) (ledger.Copy, error) {
 	profile, err := client.ReadProfile(path)
 	if err != nil {
 		return nil, err
