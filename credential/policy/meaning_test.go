@@ -271,7 +271,11 @@ func TestCompiledClausesMeanWhatTheySay(t *testing.T) {
 			}
 		}
 	})
-	if outcomes[true] < 50 || outcomes[false] < 50 {
+	least := 50
+	if testing.Short() { // a fifth of the cases
+		least = 10
+	}
+	if outcomes[true] < least || outcomes[false] < least {
 		t.Errorf("too few of an outcome: %v", outcomes)
 	}
 }
