@@ -60,7 +60,7 @@ func repair(ctx context.Context, dir, registerFile, chain string, progress func(
 	}
 	rows, err := store.Open(store.Config{Dir: dir})
 	if err != nil {
-		return done, &ledger.Unrepairable{Cause: err}
+		return done, err // which says what to do
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	cfg := ledger.RepairConfig{Store: rows, Progress: progress}
