@@ -7,10 +7,10 @@ FUZZTIME ?= 30s
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/bench/wasm/prove
 
-.PHONY: help build run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers fuzz soak clean
+.PHONY: help build run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers bench-ledger-peers fuzz soak clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/bulla
 	go build -o $(BULLA) ./cmd/bulla
@@ -58,6 +58,9 @@ bench-wasm: ## measure the presentation as js/wasm in node, on one thread (node)
 
 bench-peers: ## measure ourselves beside Semaphore v4 and Idemix, in turns (node; npm and Go packages)
 	go run ./internal/bench/peers
+
+bench-ledger-peers: ## measure the ledger beside Tessera, Pebble and a sparse Merkle tree, in turns (Go packages)
+	go run ./internal/bench/ledgerpeers
 
 fuzz: ## run each fuzz target for FUZZTIME=30s, one after another
 	@git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's#^(.*)/[^/]*:func (.*)#./\1 \2#' | while read -r package target; do \

@@ -20,21 +20,26 @@ func benchCommand() *cobra.Command {
 		Short: "Measure proving, verifying, keys, ledger and trees on this machine",
 		Long: `Measures on this machine, with development keys and a ledger in a temporary folder, and prints one line a figure:
 median, least and greatest of its runs. Takes about three minutes on two cores. Cold proofs are made by a process of
-their own each, from its start: load the proving key, compile the circuit, prove.`,
+their own each, from its start: load the proving key, compile the circuit, prove.
+
+Figures of large chains are left out unless --only begins with scale_: making a chain of a million leaves takes a
+minute or two, and a gigabyte in the temporary folder.`,
 		Example: `  bulla bench
-  bulla bench --json --only presentation_ -n 3`,
+  bulla bench --json --only presentation_ -n 3
+  bulla bench --only scale_ --millions 10`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			fmt.Fprintln(cmd.ErrOrStderr(), bench.Machine())
 			cfg.Progress = func(name string) { fmt.Fprintf(cmd.ErrOrStderr(), "measuring %s\n", name) }
 			cfg.Report = func(f bench.Figure) { printFigure(cmd, f) }
-			cfg.Cold = proveInNewProcess
+			cfg.Cold, cfg.Open = proveInNewProcess, openInNewProcess
 			return bench.Run(cmd.Context(), cfg)
 		},
 	}
 	cmd.Flags().IntVarP(&cfg.Runs, "runs", "n", 5, "runs of each slow figure; quick ones are repeated more often")
 	cmd.Flags().StringVar(&cfg.Only, "only", "", "measure only figures whose names begin so")
-	cmd.AddCommand(benchProveCommand())
+	cmd.Flags().IntVar(&cfg.Millions, "millions", 1, "millions of leaves in the large chain of the figures scale_")
+	cmd.AddCommand(benchProveCommand(), benchOpenCommand())
 	return cmd
 }
 
@@ -57,18 +62,32 @@ func number(v float64) string {
 
 // proveInNewProcess runs this program as [benchProveCommand].
 func proveInNewProcess(ctx context.Context, file string) (bench.ColdProof, error) {
+	proof, peak, err := inNewProcess(ctx, "prove", file)
+	return bench.ColdProof{Proof: proof, Peak: peak}, err
+}
+
+// openInNewProcess runs this program as [benchOpenCommand].
+func openInNewProcess(ctx context.Context, file string) (opened bench.ColdOpen, err error) {
+	text, _, err := inNewProcess(ctx, "open", file)
+	if err != nil {
+		return opened, err
+	}
+	return opened, json.Unmarshal(text, &opened)
+}
+
+// inNewProcess runs this program's bench with a subcommand on a file. It returns its output and the most memory it had.
+func inNewProcess(ctx context.Context, what, file string) (out []byte, peak int64, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return bench.ColdProof{}, err
+		return nil, 0, err
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, self, "bench", "prove", file)
+	cmd := exec.CommandContext(ctx, self, "bench", what, file)
 	cmd.Stderr = &stderr
-	proof, err := cmd.Output()
-	if err != nil {
-		return bench.ColdProof{}, fmt.Errorf("prove in a new process: %w: %s", err, stderr.Bytes())
+	if out, err = cmd.Output(); err != nil {
+		return nil, 0, fmt.Errorf("%s in a new process: %w: %s", what, err, stderr.Bytes())
 	}
-	return bench.ColdProof{Proof: proof, Peak: peakMemory(cmd.ProcessState)}, nil
+	return out, peakMemory(cmd.ProcessState), nil
 }
 
 // benchProveCommand is the other end of proveInNewProcess.
@@ -82,6 +101,20 @@ func benchProveCommand() *cobra.Command {
 			}
 			_, err = cmd.OutOrStdout().Write(proof)
 			return err
+		},
+	}
+}
+
+// benchOpenCommand is the other end of openInNewProcess.
+func benchOpenCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "open FILE", Short: "Open a ledger and say what that took, on standard output", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opened, err := bench.OpenCold(args[0])
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(opened)
 		},
 	}
 }

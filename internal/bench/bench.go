@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -38,6 +37,10 @@ type Config struct {
 	// Cold makes the first proof of a new process: it starts one that calls [ProveCold] with the file, and returns what
 	// that process wrote. Nil leaves the figures of cold proofs out.
 	Cold func(ctx context.Context, file string) (ColdProof, error)
+	// Open opens a ledger in a new process: it starts one that calls [OpenCold] with the file, and returns what that process
+	// took. Nil leaves the figures of opening large chains out.
+	Open     func(ctx context.Context, file string) (ColdOpen, error)
+	Millions int // of leaves in the large chain of the figures that begin with scale_; 1
 }
 
 // ColdProof is what a process of its own made, and took.
@@ -77,18 +80,21 @@ func Run(ctx context.Context, cfg Config) error {
 	defer os.RemoveAll(dir)
 
 	proofs := newProofs(ctx, filepath.Join(dir, "keys"), cfg.Progress)
-	chain := newChain(filepath.Join(dir, "ledger"), slog.New(slog.DiscardHandler))
-	defer chain.close()
+	ledgers, closeLedgers := ledgerMeasures(cfg.Runs, filepath.Join(dir, "ledger"))
+	defer closeLedgers()
+	scale, closeScale := scaleMeasures(cfg, filepath.Join(dir, "scale"))
+	defer closeScale()
 	measures := slices.Concat(
 		proofs.measures(circuits.Presentation, "presentation", cfg),
 		proofs.measures(circuits.PresentationSmall, "small", cfg),
 		proofs.measures(circuits.Enrolment, "enrolment", cfg),
-		chain.measures(cfg.Runs),
+		ledgers,
 		treeMeasures(cfg.Runs),
+		scale,
 	)
 	done := 0
 	for _, m := range measures {
-		if !strings.HasPrefix(m.name, cfg.Only) {
+		if !strings.HasPrefix(m.name, cfg.Only) || strings.HasPrefix(m.name, scalePrefix) && !strings.HasPrefix(cfg.Only, scalePrefix) {
 			continue
 		}
 		cfg.Progress(m.name)

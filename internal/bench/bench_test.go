@@ -57,14 +57,34 @@ func TestLedgerFigures(t *testing.T) {
 	}
 }
 
+// A plain run leaves large chains out; one of a few leaves has all their figures, opened in this process.
+func TestScaleFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes a chain")
+	}
+	many := &large{dir: t.TempDir(), entries: 60, commitments: 1000, interval: 1, progress: func(string) {}}
+	cfg := Config{Runs: 1, Open: func(_ context.Context, file string) (ColdOpen, error) { return OpenCold(file) }}
+	for _, m := range append(many.opening(cfg), many.paths()...) {
+		f, err := m.measure(t.Context())
+		if err != nil || f.Median <= 0 || !strings.HasPrefix(f.Name, scalePrefix) {
+			t.Errorf("%s: %+v, %v", m.name, f, err)
+		}
+	}
+	if many.bytes < int64(many.leaves())*100 || many.took <= 0 {
+		t.Errorf("%d bytes for %d leaves in %v", many.bytes, many.leaves(), many.took)
+	}
+}
+
 func TestTreeFigures(t *testing.T) {
 	figures(t, Config{Runs: 1, Only: "c4"})
 	figures(t, Config{Runs: 1, Only: "set"})
 }
 
 func TestNothingToMeasure(t *testing.T) {
-	if err := Run(t.Context(), Config{Only: "unknown", Report: func(Figure) {}}); err == nil {
-		t.Error("a prefix that fits nothing is accepted")
+	for _, only := range []string{"unknown", "scal"} {
+		if err := Run(t.Context(), Config{Only: only, Report: func(Figure) {}}); err == nil {
+			t.Errorf("the prefix %q, which fits nothing, is accepted", only)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

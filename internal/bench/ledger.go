@@ -2,212 +2,206 @@ package bench
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
-	"path/filepath"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/bulla-id/bulla/credential"
-	"github.com/bulla-id/bulla/internal/jose"
-	"github.com/bulla-id/bulla/issuer/adapter/divisions"
 	"github.com/bulla-id/bulla/ledger"
+	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
-	"github.com/bulla-id/bulla/ledger/store"
 )
 
-// Load on the ledger: so many agencies submit at once, each waiting for its receipt before its next entry.
+// Load on the ledger of a plain run: so many agencies submit at once, each waiting for its receipt before its next entry.
 const (
-	agencies     = 64
+	submitters   = 64
 	smallEntries = 2048 // a run's entries with one commitment
 	largeEntries = 64   // a run's entries with entry.MaxBatch commitments
 )
 
-// chain is a dev chain on Pebble in a folder, with a seal a second and no cosigner, begun when it is first needed.
-type chain struct {
-	dir    string
-	logger *slog.Logger
-
-	log        *ledger.Log
-	rows       *store.Pebble
-	genesis    credential.Digest
-	governance *jose.SigningKey
-	agencies   []*signer
-	schema     credential.Element
-	issued     uint64 // commitments so far, as each leaf enters once
-	failed     error
-}
-
-// signer is an agency with its next sequence number.
-type signer struct {
-	did  string
-	key  *jose.SigningKey
-	next uint64
-}
-
-func newChain(dir string, logger *slog.Logger) *chain { return &chain{dir: dir, logger: logger} }
-
-// measures: entries are signed (Ed25519) before the clock starts, as that is the agencies' work, and count when they are
-// in a signed checkpoint.
-func (c *chain) measures(runs int) []measure {
-	rate := func(name, unit string, entries, commitments, counted int) measure {
+// ledgerMeasures: entries are signed (Ed25519) before the clock starts, as that is the agencies' work, and count when they
+// are in a signed checkpoint. Seals come once a second. The chain is begun when it is first needed, and closed by close.
+func ledgerMeasures(runs int, dir string) (list []measure, close func()) {
+	var begun *chain
+	begin := sync.OnceValues(func() (_ *chain, err error) {
+		if begun, err = newChain(chainConfig{dir: dir, agencies: submitters, interval: 1}); err != nil {
+			return nil, err
+		}
+		return begun, begun.open()
+	})
+	rate := func(name, unit string, entries, commitments int) measure {
 		return measure{name, unit, runs, true, func(ctx context.Context) (float64, error) {
-			if err := c.open(ctx); err != nil {
-				return 0, err
-			}
-			batches, err := c.sign(entries, commitments)
+			c, err := begin()
 			if err != nil {
 				return 0, err
 			}
-			start := time.Now()
-			err = c.submit(ctx, batches)
-			return math.Round(float64(counted) / time.Since(start).Seconds()), err
+			return c.checked(ctx, entries, commitments)
 		}}
 	}
-	return []measure{
-		rate("ledger_entries", "entries/s", smallEntries, 1, smallEntries),
-		rate("ledger_commitments", "commitments/s", largeEntries, entry.MaxBatch, largeEntries*entry.MaxBatch),
+	list = []measure{
+		rate("ledger_entries", "entries/s", smallEntries, 1),
+		rate("ledger_commitments", "commitments/s", largeEntries, entry.MaxBatch),
 	}
-}
-
-func (c *chain) open(ctx context.Context) error {
-	if c.log == nil && c.failed == nil {
-		if err := c.found(); err != nil {
-			c.failed = fmt.Errorf("begin a chain: %w", err)
-		} else if err := c.register(ctx); err != nil {
-			c.failed = fmt.Errorf("register agencies: %w", err)
+	return list, func() {
+		if begun != nil {
+			begun.close()
 		}
 	}
-	return c.failed
 }
 
-// found makes the chain's keys and its genesis entry, and starts the sequencer.
-func (c *chain) found() error {
-	const origin = "bulla.example/bench"
-	operator, err1 := jose.Generate(jose.EdDSA)
-	governance, err2 := jose.Generate(jose.EdDSA)
-	secret, verifier, err3 := note.GenerateKey(nil, origin)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
-	logSigner, err := note.NewSigner(secret)
+// checked submits n entries, all agencies at once, and returns the commitments a second that were logged.
+func (c *chain) checked(ctx context.Context, n, commitments int) (float64, error) {
+	lists, err := c.issues(n, commitments)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	first, err := entry.Sign(entry.Draft{Signer: entry.Governance, Payload: ledger.DraftGenesis(entry.Genesis{
-		Network: "bench", Dev: true, Origin: origin, LogKey: verifier, OperatorKey: operator.Public(),
-		GovernanceKeys: []jose.PublicKey{governance.Public()}, GovernanceThreshold: 1, Time: credential.UnixTimeOf(time.Now()),
-	})}, governance)
+	return each(ctx, lists, commitments, func(ctx context.Context, e *entry.Entry) error {
+		return logged(c.log.Submit(ctx, e.Bytes()))
+	})
+}
+
+// prepared is [chain.checked] for entries whose signatures and leaves are ready when the clock starts.
+func (c *chain) prepared(ctx context.Context, n, commitments int) (float64, error) {
+	lists, err := c.issues(n, commitments)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	c.genesis, c.governance = first.Digest(), governance
-	if c.rows, err = store.Open(store.Config{Dir: filepath.Join(c.dir, "store"), Logger: c.logger}); err != nil {
-		return err
-	}
-	cfg := ledger.Config{Store: c.rows, LogSigner: logSigner, Operator: operator, Logger: c.logger}
-	if cfg.Register, err = store.NewFileRegister(filepath.Join(c.dir, "register", "last-signed"), nil); err != nil {
-		return err
-	}
-	if err := ledger.Found(cfg, first.Bytes()); err != nil {
-		return err
-	}
-	c.log, err = ledger.Open(cfg)
-	return err
-}
-
-// register admits the agencies and publishes a schema that all may use.
-func (c *chain) register(ctx context.Context) error {
-	governance := &signer{entry.Governance, c.governance, 1}
-	var dids []string
-	for i := range agencies {
-		key, err := jose.Generate(jose.EdDSA)
-		if err != nil {
-			return err
-		}
-		s := &signer{did: fmt.Sprintf("did:web:agency-%03d.example", i), key: key}
-		raw, err := c.entry(governance, entry.IssuerRegistered{
-			DID: s.did, Name: credential.Text{English: "Agency"}, Keys: []jose.PublicKey{key.Public()}, Quota: 1 << 40, URL: "https://agency.example",
-		})
-		if err != nil {
-			return err
-		}
-		if _, err := c.log.Submit(ctx, raw); err != nil {
-			return err
-		}
-		c.agencies, dids = append(c.agencies, s), append(dids, s.did)
-	}
-	schema := divisions.ResidenceSchema(register)
-	var err error
-	if c.schema, err = schema.ID(); err != nil {
-		return err
-	}
-	raw, err := c.entry(governance, entry.SchemaPublished{Schema: *schema, Issuers: dids})
-	if err != nil {
-		return err
-	}
-	_, err = c.log.Submit(ctx, raw)
-	return err
-}
-
-// entry is the signer's next entry.
-func (c *chain) entry(s *signer, payload entry.Payload) ([]byte, error) {
-	e, err := entry.Sign(entry.Draft{Genesis: c.genesis, Signer: s.did, Sequence: s.next, Payload: payload}, s.key)
-	if err != nil {
-		return nil, err
-	}
-	s.next++
-	return e.Bytes(), nil
-}
-
-// sign makes entries with commitments, spread over the agencies.
-func (c *chain) sign(entries, commitments int) ([][][]byte, error) {
-	batches := make([][][]byte, len(c.agencies))
-	for i := range entries {
-		payload := entry.CredentialsIssued{Schema: c.schema, Commitments: make([]credential.Element, commitments)}
-		for j := range payload.Commitments {
-			c.issued++
-			payload.Commitments[j] = credential.F("bench commitment", binary.BigEndian.AppendUint64(nil, c.issued))
-		}
-		raw, err := c.entry(c.agencies[i%agencies], payload)
-		if err != nil {
-			return nil, err
-		}
-		batches[i%agencies] = append(batches[i%agencies], raw)
-	}
-	return batches, nil
-}
-
-// submit hands in every agency's entries, all agencies at once.
-func (c *chain) submit(ctx context.Context, batches [][][]byte) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, batch := range batches {
+	ready := make([][]*ledger.Prepared, len(lists))
+	group := errgroup.Group{}
+	for i, list := range lists {
 		group.Go(func() error {
-			for _, raw := range batch {
-				receipt, err := c.log.Submit(ctx, raw)
+			for _, e := range list {
+				p, err := c.log.Prepare(e.Bytes())
 				if err != nil {
 					return err
 				}
-				if receipt.Level.Rank() < entry.LevelLogged.Rank() {
-					return fmt.Errorf("entry %d is %s only", receipt.Index, receipt.Level)
+				ready[i] = append(ready[i], p)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	return each(ctx, ready, commitments, func(ctx context.Context, p *ledger.Prepared) error {
+		return logged(c.log.SubmitPrepared(ctx, p))
+	})
+}
+
+// logged checks that a submission came as far as it counts.
+func logged(receipt entry.Receipt, err error) error {
+	if err == nil && receipt.Level.Rank() < entry.LevelLogged.Rank() {
+		return fmt.Errorf("entry %d is %s only", receipt.Index, receipt.Level)
+	}
+	return err
+}
+
+// each hands in all lists at once, each in its order, and returns how many a second, each item counting as so many.
+func each[T any](ctx context.Context, lists [][]T, weight int, submit func(context.Context, T) error) (float64, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	counted := 0
+	start := time.Now()
+	for _, list := range lists {
+		counted += len(list) * weight
+		group.Go(func() error {
+			for _, item := range list {
+				if err := submit(ctx, item); err != nil {
+					return err
 				}
 			}
 			return nil
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	return math.Round(float64(counted) / time.Since(start).Seconds()), err
 }
 
-func (c *chain) close() {
-	if c.log != nil {
-		_ = c.log.Close() // the folder is removed next
+// host serves an open chain on loopback.
+type host struct {
+	url    string
+	server *http.Server
+	done   chan struct{}
+}
+
+func (c *chain) serve() (*host, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
 	}
-	if c.rows != nil {
-		_ = c.rows.Close()
+	h := &host{"http://" + listener.Addr().String(), &http.Server{Handler: c.log.Handler(), ReadHeaderTimeout: 10 * time.Second}, make(chan struct{})}
+	go func() {
+		defer close(h.done)
+		_ = h.server.Serve(listener) // until close
+	}()
+	return h, nil
+}
+
+func (h *host) close() {
+	_ = h.server.Close()
+	<-h.done
+}
+
+// client reads the chain from a host over transport.
+func (c *chain) client(h *host, transport http.RoundTripper) (*client.Client, error) {
+	return client.New(client.Config{
+		URL: h.url, Genesis: c.genesis, Policy: client.Policy{LogKey: c.logKey}, HTTPClient: &http.Client{Transport: transport},
+	})
+}
+
+// latencies are those of requests, in milliseconds.
+type latencies struct {
+	mu     sync.Mutex
+	values []float64
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.values = append(l.values, milliseconds(d))
+}
+
+// at is the latency that a share of the requests does not exceed.
+func (l *latencies) at(share float64) float64 {
+	sorted := slices.Sorted(slices.Values(l.values))
+	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
+}
+
+// overHTTP submits n entries with one commitment from so many submitters, over connections that stay open, until accepted.
+func (c *chain) overHTTP(ctx context.Context, n, submitters int) (rate float64, all *latencies, err error) {
+	if submitters > len(c.agencies) {
+		return 0, nil, errors.New("fewer agencies than submitters")
 	}
+	h, err := c.serve()
+	if err != nil {
+		return 0, nil, err
+	}
+	defer h.close()
+	transport := &http.Transport{MaxIdleConnsPerHost: submitters}
+	defer transport.CloseIdleConnections()
+	submitter, err := c.client(h, transport)
+	if err != nil {
+		return 0, nil, err
+	}
+	lists, err := c.issues(n, 1)
+	if err != nil {
+		return 0, nil, err
+	}
+	joined := make([][]*entry.Entry, submitters)
+	for i, list := range lists {
+		joined[i%submitters] = append(joined[i%submitters], list...)
+	}
+	all = new(latencies)
+	rate, err = each(ctx, joined, 1, func(ctx context.Context, e *entry.Entry) error {
+		start := time.Now()
+		_, err := submitter.Submit(ctx, e)
+		all.add(time.Since(start))
+		return err
+	})
+	return rate, all, err
 }
