@@ -239,8 +239,9 @@ func badPolicies() []policyCase {
 		{name: "issuers in no order", layer: "policy", change: func(p *policy.Policy) { slices.Reverse(p.Queries[0].Issuers) }},
 		{name: "no purpose", layer: "policy", change: func(p *policy.Policy) { p.Purpose = credential.Text{} }},
 		{name: "freshness of 8 days", layer: "policy", change: func(p *policy.Policy) { p.FreshnessSeconds = 8 * 86400 }},
-		{name: "circuit that does not exist", layer: "policy", query: policy.Query{Circuit: "presentation-0"}},
-		{name: "circuit for enrolment", layer: "policy", query: policy.Query{Circuit: "enrolment-1"}},
+		{name: "circuit that is no plain name", layer: "policy", query: policy.Query{Circuit: "presentation 1"}},
+		{name: "circuit that nobody knows", layer: "compile", query: policy.Query{Circuit: "presentation-0"}},
+		{name: "circuit for enrolment", layer: "compile", query: policy.Query{Circuit: "enrolment-1"}},
 		{name: "circuit that no name means", layer: "policy", query: policy.Query{Circuit: credential.Whole.Circuit}},
 		{name: "three intervals in the small circuit", layer: "compile", query: policy.Query{
 			Circuit: credential.Small.Circuit, Clauses: slices.Repeat([]policy.Clause{{Claim: "area", AtLeast: "1.0"}}, 3),

@@ -40,7 +40,7 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: text}},
 	}
 	for _, s := range statements {
-		key, err := v.usableKey(view, s.Shape().Circuit, now.Add(lifetime))
+		key, err := v.usableKey(view, s.CircuitName(), now.Add(lifetime))
 		if err != nil {
 			return nil, err
 		}

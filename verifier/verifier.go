@@ -159,7 +159,7 @@ func (v *Verifier) Ready(ctx context.Context) error {
 	}
 	for _, p := range v.cfg.Policies {
 		for i := range p.Queries {
-			if _, err := v.usableKey(view, p.Queries[i].Shape().Circuit, v.cfg.Clock()); err != nil {
+			if _, err := v.usableKey(view, p.Queries[i].CircuitName(), v.cfg.Clock()); err != nil {
 				return err
 			}
 		}

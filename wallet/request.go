@@ -303,7 +303,7 @@ func (r *Request) checkQuery(asked *openid.CredentialQuery, statement policy.Sta
 }
 
 // circuit is the circuit that the registered policy names.
-func (q *query) circuit() string { return q.statement.Shape().Circuit }
+func (q *query) circuit() string { return q.statement.CircuitName() }
 
 // checkSystem wants one proof system, ours, with the circuit that the policy names and a key that the chain lists for it.
 func (q *query) checkSystem(systems []openid.System, registry *entry.Registry, now time.Time) error {

@@ -423,7 +423,7 @@ func (w *world) object(id string) *openid.RequestObject {
 		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: text}},
 	}
 	for i, s := range statements {
-		c := ledgertest.Must(circuits.Named(s.Shape().Circuit))(w.t)
+		c := ledgertest.Must(circuits.Named(s.CircuitName()))(w.t)
 		schema := &residence
 		if p.Queries[i].Schema == schemaID(&landTitle) {
 			schema = &landTitle

@@ -44,9 +44,15 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	if err := s.validateSchema(c.Schema); err != nil {
 		return nil, err
 	}
-	out := &Compiled{Shape: s.Shape(), Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
-	var err error
-	if out.Issuers, err = s.issuerSet(c.Issuers); err != nil {
+	shape, err := credential.ShapeOf(s.CircuitName())
+	if err != nil {
+		return nil, fmt.Errorf("query %q: %w: %w", s.Query, ErrUnprovable, err)
+	}
+	if most := 1 << (2 * shape.IssuerDepth); len(s.Issuers) > most {
+		return nil, fmt.Errorf("query %q: %d issuers, %s takes %d: %w", s.Query, len(s.Issuers), shape.Circuit, most, ErrUnprovable)
+	}
+	out := &Compiled{Shape: shape, Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
+	if out.Issuers, err = s.issuerSet(shape, c.Issuers); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
 	b := builder{schema: c.Schema, out: out}
@@ -84,7 +90,7 @@ func (s *Statement) validateSchema(schema *credential.Schema) error {
 }
 
 // issuerSet refuses issuers that the statement does not accept.
-func (s *Statement) issuerSet(good []string) (*tree.Set, error) {
+func (s *Statement) issuerSet(shape *credential.Shape, good []string) (*tree.Set, error) {
 	ids := make([]credential.Element, 0, len(good))
 	for _, did := range good {
 		if !slices.Contains(s.Issuers, did) {
@@ -92,7 +98,7 @@ func (s *Statement) issuerSet(good []string) (*tree.Set, error) {
 		}
 		ids = append(ids, credential.IssuerID(did))
 	}
-	set, err := tree.NewSetOfDepth(s.Shape().IssuerDepth, ids)
+	set, err := tree.NewSetOfDepth(shape.IssuerDepth, ids)
 	if err != nil {
 		return nil, fmt.Errorf("issuers in good standing: %w", err)
 	}

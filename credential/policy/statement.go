@@ -74,12 +74,8 @@ func ParseStatement(text []byte) (*Statement, error) {
 	return &s, nil
 }
 
-// Shape is that of the circuit that proves the statement; nil if there is no such circuit, which [Statement.Validate]
-// refuses.
-func (s *Statement) Shape() *credential.Shape {
-	shape, _ := shapeOf(s.Circuit)
-	return shape
-}
+// CircuitName is the name of the circuit that proves the statement, as that of [Query.CircuitName].
+func (s *Statement) CircuitName() string { return circuitName(s.Circuit) }
 
 // Canonical is the RFC 8785 form, which is part of the challenge.
 func (s *Statement) Canonical() ([]byte, error) { return credential.Canonical(s) }

@@ -50,7 +50,7 @@ func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked,
 		if q.ID != p.Queries[i].ID || s.Query != q.ID || s.Policy != digest || s.Verifier != p.Verifier || s.FreshnessSeconds != p.FreshnessSeconds {
 			return nil, fmt.Errorf("request: query %.100q is not the policy's", q.ID)
 		}
-		if circuit := p.Queries[i].Shape().Circuit; q.Format != openid.Format || len(q.Meta.Systems) != 1 || q.Meta.Systems[0].Circuit != circuit || s.Circuit != p.Queries[i].Circuit {
+		if circuit := p.Queries[i].CircuitName(); q.Format != openid.Format || len(q.Meta.Systems) != 1 || q.Meta.Systems[0].Circuit != circuit || s.Circuit != p.Queries[i].Circuit {
 			return nil, fmt.Errorf("request: query %.100q is not for one key of %s in our format", q.ID, circuit)
 		}
 	}
