@@ -99,9 +99,7 @@ func (c *Cosigner) checkGrowth(ctx context.Context, r Request, next client.Check
 	case size == 0:
 		return false, nil
 	case size == next.Size && c.last.Root != next.Root:
-		c.keepEvidence(ctx, Evidence{
-			Checkpoint: string(next.Text), Before: string(c.last.Text), Reason: "the log signed two trees of one size",
-		})
+		c.accuseOfFork(ctx, next, c.last.Text, "the log signed two trees of one size")
 		return false, &ConflictError{size}
 	case size == next.Size:
 		return true, nil

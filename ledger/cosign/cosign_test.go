@@ -63,6 +63,36 @@ func (r *rig) restart() {
 	r.cosigner = ledgertest.Must(cosign.New(r.config()))(r.t)
 }
 
+// wantFork checks that the one finding convinces, and is about those checkpoints.
+func (r *rig) wantFork(checkpoints ...[]byte) {
+	r.t.Helper()
+	e := r.evidence()
+	if len(e) != 1 {
+		r.t.Fatalf("evidence is %s", e)
+	}
+	fork, err := client.CheckEvidence(e[0], r.host.Founding.LogKey)
+	if err != nil {
+		r.t.Errorf("evidence %s: %v", e[0], err)
+	}
+	for _, text := range checkpoints {
+		bare, _, _ := strings.Cut(string(text), "\n\n")
+		if !strings.HasPrefix(string(fork[0].Text), bare) && !strings.HasPrefix(string(fork[1].Text), bare) {
+			r.t.Errorf("evidence %s is not about %s", e[0], text)
+		}
+	}
+	if status, answer := r.get("/evidence"); status != http.StatusOK || answer != "["+string(e[0])+"]" {
+		r.t.Errorf("over HTTP: %d %s", status, answer)
+	}
+}
+
+// get reads over HTTP.
+func (r *rig) get(path string) (int, string) {
+	r.t.Helper()
+	w := httptest.NewRecorder()
+	r.cosigner.Handler().ServeHTTP(w, httptest.NewRequestWithContext(r.t.Context(), http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}
+
 func body(old int, proof tlog.TreeProof, checkpoint []byte) string {
 	text := fmt.Sprintf("old %d\n", old)
 	for _, hash := range proof {
@@ -115,7 +145,7 @@ func (r *rig) wantRefused(old, status int, code string) {
 	}
 }
 
-func (r *rig) evidence() []cosign.Evidence {
+func (r *rig) evidence() [][]byte {
 	r.t.Helper()
 	return ledgertest.Must(r.cosigner.Evidence())(r.t)
 }
@@ -237,9 +267,13 @@ func TestReplayRefuses(t *testing.T) {
 			r.host.Now = start + 20
 			r.wantRefused(old, http.StatusUnprocessableEntity, "replay-refused")
 			evidence := r.evidence()
-			if len(evidence) != 1 || !strings.Contains(evidence[0].Reason, test.reason) || evidence[0].Index != uint64(bad) ||
-				!bytes.Equal(evidence[0].Entry, r.host.Entries[bad]) || evidence[0].Checkpoint != string(r.host.Checkpoint) {
-				t.Errorf("evidence is %+v", evidence)
+			if len(evidence) != 1 {
+				t.Fatalf("evidence is %s", evidence)
+			}
+			broken, err := client.CheckBroken(evidence[0], r.host.Founding.LogKey)
+			if err != nil || !strings.Contains(broken.Reason, test.reason) || broken.Index != uint64(bad) ||
+				!bytes.Equal(broken.Entry, r.host.Entries[bad]) || broken.Checkpoint != string(r.host.Checkpoint) {
+				t.Errorf("evidence is %s: %v", evidence, err)
 			}
 			r.wantRefused(old, http.StatusUnprocessableEntity, "replay-refused")
 			if len(r.evidence()) != 1 {
@@ -265,9 +299,7 @@ func TestTwoTreesOfOneSize(t *testing.T) {
 	if status, answer := r.post(body(size, nil, other.Checkpoint)); status != http.StatusConflict {
 		t.Errorf("status %d %s", status, answer)
 	}
-	if e := r.evidence(); len(e) != 1 || e[0].Checkpoint != string(other.Checkpoint) || !strings.HasPrefix(e[0].Before, ledgertest.Origin) {
-		t.Errorf("evidence is %+v", e)
-	}
+	r.wantFork(other.Checkpoint)
 	other.Seal(start + 20)
 	if status, _ := r.post(body(size, other.Proof(size), other.Checkpoint)); status != http.StatusUnprocessableEntity {
 		t.Errorf("status %d for a tree that does not extend the one cosigned", status)
@@ -306,6 +338,12 @@ func TestUnreadableLedger(t *testing.T) {
 
 // TestInterrupted replays part of a log that then turns out to be another one.
 func TestInterrupted(t *testing.T) {
+	for _, more := range []int{0, 40} {
+		t.Run(fmt.Sprintf("%d more", more), func(t *testing.T) { interrupted(t, more) })
+	}
+}
+
+func interrupted(t *testing.T, more int) {
 	r := newRig(t)
 	other := ledgertest.NewHost(t, nil)
 	for range 300 { // more than are committed at once
@@ -317,14 +355,15 @@ func TestInterrupted(t *testing.T) {
 	r.wantRefused(0, http.StatusServiceUnavailable, "ahead-of-clock")
 	first := r.host.Checkpoint
 
+	for range more {
+		other.Issue("other", 1)
+	}
 	other.Seal(start + 9)
 	r.host.Tamper = func(path string, _ []byte) []byte { b, _ := other.Answer(path); return b }
 	if status, answer := r.post(body(0, nil, other.Checkpoint)); status != http.StatusUnprocessableEntity || !strings.Contains(answer, "replay-refused") {
 		t.Fatalf("status %d %s", status, answer)
 	}
-	if e := r.evidence(); len(e) != 1 || e[0].Before != string(first) || e[0].Checkpoint != string(other.Checkpoint) {
-		t.Errorf("evidence is %+v", e)
-	}
+	r.wantFork(first, other.Checkpoint)
 	r.host.Tamper, r.host.Now = nil, start+100
 	r.host.Asked()
 	r.wantSigned(0)

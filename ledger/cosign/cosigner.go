@@ -55,12 +55,13 @@ type Cosigner struct {
 	clock       func() time.Time
 	logger      *slog.Logger
 
-	closing atomic.Bool
-	busy    chan struct{}      // guards what follows
-	machine *ledger.Machine    // replayed so far; nil when it must be loaded again
-	logKey  note.Verifier      // nil when genesis and register must be read
-	last    *client.Checkpoint // the last one cosigned, as in the register; nil before the first
-	skew    time.Duration
+	closing    atomic.Bool
+	busy       chan struct{}      // guards what follows
+	machine    *ledger.Machine    // replayed so far; nil when it must be loaded again
+	logKey     note.Verifier      // nil when genesis and register must be read
+	logKeyText string             // as genesis has it
+	last       *client.Checkpoint // the last one cosigned, as in the register; nil before the first
+	skew       time.Duration
 }
 
 // GenerateKey makes a cosigner's keys: the secret for [Config], and the verifier key for everybody else's policies. The
@@ -171,7 +172,7 @@ func (c *Cosigner) learn(key string, skewSeconds int) error {
 		}
 		last = &parsed
 	}
-	c.logKey, c.last, c.skew = verifier, last, time.Duration(skewSeconds)*time.Second
+	c.logKey, c.logKeyText, c.last, c.skew = verifier, key, last, time.Duration(skewSeconds)*time.Second
 	return nil
 }
 

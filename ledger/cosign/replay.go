@@ -141,7 +141,7 @@ func (c *Cosigner) giveUp(cause error) error {
 // refuseEntry keeps an entry that breaks the rules as evidence, and says why nothing is signed.
 func (c *Cosigner) refuseEntry(ctx context.Context, next client.Checkpoint, index uint64, raw []byte, cause error) error {
 	reason := fmt.Sprintf("entry %d: %v", index, cause)
-	c.keepEvidence(ctx, Evidence{Checkpoint: string(next.Text), Index: index, Entry: raw, Reason: reason})
+	c.accuse(ctx, next, index, raw, reason)
 	return fmt.Errorf("%w: %s", ErrRefused, reason)
 }
 
@@ -152,6 +152,6 @@ func (c *Cosigner) refuseTree(ctx context.Context, next client.Checkpoint, size 
 		return fmt.Errorf("read the checkpoint replayed before: %w", err)
 	}
 	reason := fmt.Sprintf("its first %d entries are not those of a checkpoint that the log signed before", size)
-	c.keepEvidence(ctx, Evidence{Checkpoint: string(next.Text), Before: string(before), Reason: reason})
+	c.accuseOfFork(ctx, next, before, reason)
 	return fmt.Errorf("%w: %s", ErrRefused, reason)
 }

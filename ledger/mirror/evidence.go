@@ -2,10 +2,10 @@ package mirror
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
 )
@@ -44,22 +44,13 @@ func (m *Mirror) keepFork(ctx context.Context, seen, served []byte) string {
 	return m.keep("fork", data, err)
 }
 
-// broken is the file for an entry that breaks the rules: that it is in the log is proven by the checkpoint and the log's
-// tiles, that it breaks the rules by replaying.
-type broken struct {
-	Version    int    `json:"version"`
-	LogKey     string `json:"log_key"`
-	Checkpoint string `json:"checkpoint"`
-	Index      uint64 `json:"index"`
-	Entry      []byte `json:"entry"`
-	Reason     string `json:"reason"`
-}
-
-func (m *Mirror) keepEntry(e *ledger.EntryError) string {
-	b := broken{Version: 1, LogKey: m.cfg.Profile.Policy.LogKey, Index: e.Index, Entry: e.Entry, Reason: e.Cause.Error()}
-	if v := m.chain.Latest(); v != nil {
-		b.Checkpoint = string(v.Checkpoint.Text)
+// keepEntry makes a file that accuses the log of an entry.
+func (m *Mirror) keepEntry(ctx context.Context, e *ledger.EntryError) string {
+	v := m.chain.Latest()
+	if v == nil {
+		return m.keep("rule", e.Entry, errors.New("no checkpoint was seen"))
 	}
-	data, err := credential.Canonical(b)
-	return m.keep("rule", data, err)
+	broken, err := m.log.ProveBroken(ctx, m.cfg.Profile.Policy.LogKey, v.Checkpoint, e.Index, e.Entry, e.Cause.Error())
+	data, encoding := broken.Bytes()
+	return m.keep("rule", data, errors.Join(err, encoding))
 }

@@ -132,7 +132,7 @@ func (m *Mirror) Sync(ctx context.Context) error {
 	case errors.As(err, &fork) && errors.Is(err, client.ErrFork):
 		m.raise(ctx, Fork, "the log has signed two histories", m.proveFork(ctx, fork))
 	case errors.As(err, &broken):
-		m.raise(ctx, Rule, broken.Error(), m.keepEntry(broken))
+		m.raise(ctx, Rule, broken.Error(), m.keepEntry(ctx, broken))
 	case errors.Is(err, ledger.ErrOtherTree):
 		m.raise(ctx, Fork, err.Error(), m.proveOther(ctx))
 	}

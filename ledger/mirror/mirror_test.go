@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -278,8 +279,25 @@ func TestRule(t *testing.T) {
 		t.Fatal("followed")
 	}
 	status := r.wantAlarm(mirror.Rule)
-	if data := ledgertest.Must(os.ReadFile(status.Evidence))(t); !bytes.Contains(data, []byte(`"index":3`)) && !bytes.Contains(data, []byte(`"index":4`)) {
-		t.Errorf("evidence %s", data)
+	data := ledgertest.Must(os.ReadFile(status.Evidence))(t)
+	broken, err := client.CheckBroken(data, r.host.Founding.LogKey)
+	if err != nil || broken.Index != uint64(len(r.host.Entries))-1 || !bytes.Equal(broken.Entry, r.host.Entries[broken.Index]) {
+		t.Errorf("evidence %s: %v", data, err)
+	}
+	for name, change := range map[string]func(*client.Broken){
+		"another entry": func(b *client.Broken) { b.Entry = r.host.Entries[1] },
+		"another index": func(b *client.Broken) { b.Index-- },
+		"behind":        func(b *client.Broken) { b.Index++ },
+		"another key":   func(b *client.Broken) { b.LogKey = "x" },
+		"version":       func(b *client.Broken) { b.Version++ },
+		"no proof":      func(b *client.Broken) { b.Proof = []credential.Digest{} },
+		"unsigned":      func(b *client.Broken) { b.Checkpoint = strings.SplitAfter(b.Checkpoint, "\n\n")[0] },
+	} {
+		changed := broken
+		change(&changed)
+		if _, err := client.CheckBroken(ledgertest.Must(changed.Bytes())(t), r.host.Founding.LogKey); !errors.Is(err, client.ErrNotSigned) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if size := r.read(r.server.URL); size != good {
 		t.Errorf("it serves %d entries, want %d", size, good)
