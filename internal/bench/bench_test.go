@@ -64,7 +64,7 @@ func TestScaleFigures(t *testing.T) {
 	}
 	many := &large{dir: t.TempDir(), entries: 60, commitments: 1000, interval: 1, progress: func(string) {}}
 	cfg := Config{Runs: 1, Open: func(_ context.Context, file string) (ColdOpen, error) { return OpenCold(file) }}
-	for _, m := range append(many.opening(cfg), many.paths()...) {
+	for _, m := range append(many.opening(cfg, ""), many.paths()...) {
 		f, err := m.measure(t.Context())
 		if err != nil || f.Median <= 0 || !strings.HasPrefix(f.Name, scalePrefix) {
 			t.Errorf("%s: %+v, %v", m.name, f, err)

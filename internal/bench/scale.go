@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,15 +110,15 @@ func scaleMeasures(cfg Config, dir string) (list []measure, closeAll func()) {
 		known(scalePrefix+"stored_single", "bytes/credential", single, func() float64 { return float64(single.bytes) / float64(single.leaves()) }),
 	}
 	if cfg.Open != nil {
-		list = append(list, many.opening(cfg)...)
+		list = slices.Concat(list, many.opening(cfg, ""), single.opening(cfg, "_single"))
 	}
 	return append(list, many.paths()...), func() { many.close(); single.close() }
 }
 
 // opening are the time and the memory that a process takes to open the chain.
-func (l *large) opening(cfg Config) []measure {
+func (l *large) opening(cfg Config, suffix string) []measure {
 	figure := func(name, unit string, value func(ColdOpen) float64) measure {
-		return measure{name, unit, cfg.Runs, true, func(ctx context.Context) (float64, error) {
+		return measure{scalePrefix + name + suffix, unit, cfg.Runs, true, func(ctx context.Context) (float64, error) {
 			if err := l.load(ctx); err != nil {
 				return 0, err
 			}
@@ -134,9 +135,9 @@ func (l *large) opening(cfg Config) []measure {
 		}}
 	}
 	return []measure{
-		figure(scalePrefix+"open", "ms", func(o ColdOpen) float64 { return o.Milliseconds }),
-		figure(scalePrefix+"open_memory", "bytes", func(o ColdOpen) float64 { return float64(o.Resident) }),
-		figure(scalePrefix+"open_peak", "bytes", func(o ColdOpen) float64 { return float64(o.Peak) }),
+		figure("open", "ms", func(o ColdOpen) float64 { return o.Milliseconds }),
+		figure("open_memory", "bytes", func(o ColdOpen) float64 { return float64(o.Resident) }),
+		figure("open_peak", "bytes", func(o ColdOpen) float64 { return float64(o.Peak) }),
 	}
 }
 

@@ -106,7 +106,7 @@ func list(folder, dir string) []*line {
 		{name: "Pebble, Sync", unit: "rows/s", does: "300 bytes, nothing checked, no tree; 64 writers", start: func(context.Context) (contestant, error) { return newRows(filepath.Join(dir, "rows-64"), 64, 1) }},
 		{name: "Pebble, Sync", unit: "rows/s", does: "the same; one writer, batches of 1,000", start: func(context.Context) (contestant, error) { return newRows(filepath.Join(dir, "rows-1000"), 1, 1000) }},
 		{name: "iden3 sparse tree", unit: "inserts/s", does: "40 levels of Poseidon, in memory, one by one", start: module("iden3")},
-		{name: "bulla active tree", unit: "appends/s", does: "depth 16 of arity 4, in memory, batches of 10,000 as by seals", start: newTree(appended, 10_000)},
+		{name: "bulla active tree", unit: "appends/s", does: "18 levels of arity 4, in memory, batches of 10,000 as by seals", start: newTree(appended, 10_000)},
 		{name: "bulla active tree", unit: "changes/s", does: "the same, 1,000 at random places of 100,000", start: newTree(changed, 1000)},
 		{name: "bulla active tree", unit: "changes/s", does: "the same, one by one", start: newTree(changed, 1)},
 	}
