@@ -60,7 +60,7 @@ func CheckBroken(data []byte, logKey string) (Broken, error) {
 		return b, fmt.Errorf("%w: %w", ErrNotSigned, err)
 	}
 	if b.Version != 1 || b.LogKey != logKey {
-		return b, fmt.Errorf("it has version %d and is about the log key %q, want 1 and %q: %w", b.Version, b.LogKey, logKey, ErrNotSigned)
+		return b, fmt.Errorf("it has version %d and is about the log key %.200q, want 1 and %.200q: %w", b.Version, b.LogKey, logKey, ErrNotSigned)
 	}
 	verifier, err := note.NewVerifier(logKey)
 	if err != nil {

@@ -72,7 +72,7 @@ func CheckEvidence(data []byte, logKey string) (fork [2]Checkpoint, err error) {
 		return fork, fmt.Errorf("%w: %w", ErrNoEvidence, err)
 	}
 	if e.Version != 1 || e.LogKey != logKey {
-		return fork, fmt.Errorf("it has version %d and is about the log key %q, want 1 and %q: %w", e.Version, e.LogKey, logKey, ErrNoEvidence)
+		return fork, fmt.Errorf("it has version %d and is about the log key %.200q, want 1 and %.200q: %w", e.Version, e.LogKey, logKey, ErrNoEvidence)
 	}
 	verifier, err := note.NewVerifier(logKey)
 	if err != nil {
