@@ -61,46 +61,41 @@ func number(v float64) string {
 }
 
 // proveInNewProcess runs this program as [benchProveCommand].
-func proveInNewProcess(ctx context.Context, file string) (bench.ColdProof, error) {
-	proof, peak, err := inNewProcess(ctx, "prove", file)
-	return bench.ColdProof{Proof: proof, Peak: peak}, err
+func proveInNewProcess(ctx context.Context, file string) (proven bench.ColdProof, err error) {
+	return proven, inNewProcess(ctx, "prove", file, &proven)
 }
 
 // openInNewProcess runs this program as [benchOpenCommand].
 func openInNewProcess(ctx context.Context, file string) (opened bench.ColdOpen, err error) {
-	text, _, err := inNewProcess(ctx, "open", file)
-	if err != nil {
-		return opened, err
-	}
-	return opened, json.Unmarshal(text, &opened)
+	return opened, inNewProcess(ctx, "open", file, &opened)
 }
 
-// inNewProcess runs this program's bench with a subcommand on a file. It returns its output and the most memory it had.
-func inNewProcess(ctx context.Context, what, file string) (out []byte, peak int64, err error) {
+// inNewProcess runs this program's bench with a subcommand on a file and decodes its output.
+func inNewProcess(ctx context.Context, what, file string, result any) error {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, "bench", what, file)
 	cmd.Stderr = &stderr
-	if out, err = cmd.Output(); err != nil {
-		return nil, 0, fmt.Errorf("%s in a new process: %w: %s", what, err, stderr.Bytes())
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%s in a new process: %w: %s", what, err, stderr.Bytes())
 	}
-	return out, peakMemory(cmd.ProcessState), nil
+	return json.Unmarshal(out, result)
 }
 
 // benchProveCommand is the other end of proveInNewProcess.
 func benchProveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "prove FILE", Short: "Make one proof and write it to standard output", Hidden: true, Args: cobra.ExactArgs(1),
+		Use: "prove FILE", Short: "Make one proof and say what that took, on standard output", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			proof, err := bench.ProveCold(cmd.Context(), args[0])
+			proven, err := bench.ProveCold(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(proof)
-			return err
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(proven)
 		},
 	}
 }

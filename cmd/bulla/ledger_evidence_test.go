@@ -25,7 +25,9 @@ func TestCheckEvidenceOfAnEntry(t *testing.T) {
 	good := ledgertest.Must(finding.Bytes())(t)
 	finding.Index = 1
 	bad := ledgertest.Must(finding.Bytes())(t)
-	list := func(parts ...[]byte) []byte { return append(append([]byte("["), bytes.Join(parts, []byte(","))...), ']') }
+	list := func(parts ...[]byte) []byte {
+		return append(append([]byte("["), bytes.Join(parts, []byte(","))...), ']')
+	}
 	for name, test := range map[string]struct {
 		data []byte
 		code int

@@ -41,27 +41,29 @@ func (p *proofs) writeCold(path, circuit string) error {
 }
 
 // ProveCold does what a wallet does for its first proof: it loads the proving key, compiles the circuit and proves. path
-// is the file that [Config.Cold] was given. It returns the proof, 128 bytes.
-func ProveCold(ctx context.Context, path string) ([]byte, error) {
+// is the file that [Config.Cold] was given. It says what it made, and took.
+func ProveCold(ctx context.Context, path string) (cold ColdProof, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return cold, err
 	}
 	var file coldFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return cold, fmt.Errorf("%s: %w", path, err)
 	}
 	circuit, err := circuits.Named(file.Circuit)
 	if err != nil {
-		return nil, err
+		return cold, err
 	}
 	key, err := keys.LoadProvingKey(file.ProvingKey, circuit, file.Digest)
 	if err != nil {
-		return nil, err
+		return cold, err
 	}
 	prover, err := proving.New(proving.Config{Key: key})
 	if err != nil {
-		return nil, err
+		return cold, err
 	}
-	return file.Inputs.prove(ctx, prover)
+	cold.Proof, err = file.Inputs.prove(ctx, prover)
+	_, cold.Peak = memory()
+	return cold, err
 }
