@@ -19,7 +19,6 @@ type mended struct {
 	first int64       // index of the first leaf that is known
 	known []tlog.Hash // leaf hashes, by the store's own tiles and the register's root; empty if those do not fit
 	taken []uint64
-	doubt error // about an entry that was believed, as there was nothing to compare it with
 }
 
 // Entry implements [Source].
@@ -114,7 +113,7 @@ func (t rowTiles) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	data := make([][]byte, len(tiles))
 	for i, tile := range tiles {
 		var err error
-		if data[i], err = tlog.ReadTileData(tile, hashReader{t.r}); err != nil {
+		if data[i], err = tlog.ReadTileData(tile, hashReader(t)); err != nil {
 			return nil, err
 		}
 	}
