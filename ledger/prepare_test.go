@@ -32,6 +32,10 @@ func TestPreparedEntries(t *testing.T) {
 	sequence := c.next[landDID]
 	byOld, byNext := prepare(c.with(landDID, sequence, issued, old)), prepare(c.with(landDID, sequence, issued, next))
 
+	if byOld.Leaves() != 2 || byNext.Leaves() != 0 {
+		t.Errorf("%d leaves computed for a known key, %d for an unknown one, want 2 and 0", byOld.Leaves(), byNext.Leaves())
+	}
+
 	rotate(next)
 	if _, err := l.SubmitPrepared(t.Context(), byOld); !errors.Is(err, ledger.ErrAuthority) {
 		t.Errorf("signed by a withdrawn key: %v, want %v", err, ledger.ErrAuthority)
