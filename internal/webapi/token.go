@@ -107,9 +107,14 @@ func Client(c *gin.Context) string {
 	return ""
 }
 
-// RandomID is 32 random bytes as base64url, 43 characters: for nonces, codes, states and identifiers.
+// RandomID is 32 random bytes as base64url, 43 characters: for nonces, codes, states and identifiers. None begins with a
+// hyphen, which a command would take for a flag.
 func RandomID() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	for {
+		var b [32]byte
+		rand.Read(b[:])
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return id
+		}
+	}
 }
