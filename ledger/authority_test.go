@@ -3,7 +3,6 @@ package ledger_test
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"testing"
 
 	"github.com/bulla-id/bulla/credential"
@@ -221,8 +220,7 @@ func TestRefusals(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c, m := begun(t, 3)
-			before, err := m.Changes()
-			if err != nil {
+			if _, err := m.Changes(); err != nil {
 				t.Fatal(err)
 			}
 			raw := test.raw(c)
@@ -230,12 +228,8 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			c.refusedOnBothSides(t, c.begun, raw, test.want)
-			after, err := m.Changes()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !maps.EqualFunc(before, after, func(a, b []byte) bool { return string(a) == string(b) }) {
-				t.Error("a refused entry changed something")
+			if after, err := m.Changes(); err != nil || len(after) > 0 {
+				t.Errorf("a refused entry changed %d rows: %v", len(after), err)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/entry"
@@ -100,7 +101,7 @@ var (
 // is safe for concurrent use.
 //
 // For each batch, in this order: apply in memory, commit with Sync, read back and rehash, sign, write the register,
-// publish. What arrives while a batch is being written is the next batch. Crashes leave:
+// publish. While one batch is being written, the next is applied; what arrives meanwhile is the one after it. Crashes leave:
 //
 //	before the commit is durable     nothing happened
 //	after it, before the register    entries are there; opening signs them
@@ -111,20 +112,22 @@ type Log struct {
 	verifier  note.Verifier
 	cosigners *cosigners
 	machine   *Machine // owned by run after Open
-	versions  versions // likewise
+	versions  versions // owned by writeAll after Open
 
 	recent      recent                         // hashes for receipts
-	registry    atomic.Pointer[entry.Registry] // as of the last commit; written by run
+	registry    atomic.Pointer[entry.Registry] // as of the last commit; written by writeAll
 	submissions chan submission
+	applied     chan *applied // from run to writeAll
+	written     chan error    // and back, one for each
 	sealed      chan struct{} // room for one: there is a seal to publish
 	cancel      context.CancelFunc
 	stopped     chan struct{}
 	wait        sync.WaitGroup
 
 	mu        sync.Mutex
-	head      head          // written by run
+	head      head          // written by writeAll
 	published head          // written by publish
-	unpublish head          // the newest checkpoint with a seal, to be published; written by run
+	unpublish head          // the newest checkpoint with a seal, to be published; written by writeAll
 	changed   chan struct{} // closed and replaced when head or published change
 	broken    error         // why the log stopped by itself
 	clock     clock         // written by run
@@ -214,9 +217,17 @@ func (l *Log) fail(err error) {
 	l.cancel()
 }
 
-// run is the sequencer. It owns the machine.
+// run is the sequencer. It owns the machine. One batch at most is on its way to the disk while it applies the next.
 func (l *Log) run(ctx context.Context) {
 	defer close(l.stopped)
+	l.wait.Go(l.writeAll)
+	writing := false
+	defer func() {
+		close(l.applied)
+		if writing {
+			<-l.written
+		}
+	}()
 	timer := time.NewTimer(l.untilSeal())
 	defer timer.Stop()
 	for {
@@ -224,15 +235,42 @@ func (l *Log) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case err := <-l.written:
+			if writing = false; err != nil {
+				return
+			}
+			l.machine.Committed()
+			continue
 		case s := <-l.submissions:
 			batch = l.gather(s)
 		case <-timer.C:
 		}
-		if err := l.sequence(batch); err != nil {
+		next, err := l.apply(batch)
+		if err != nil {
 			l.fail(err)
 			return
 		}
+		if writing {
+			if err := <-l.written; err != nil {
+				writing = false
+				return
+			}
+			l.machine.Committed()
+		}
+		l.applied <- next
+		writing = true
 		timer.Reset(l.untilSeal())
+	}
+}
+
+// writeAll writes batches in the order in which they were applied, until there are no more or one fails.
+func (l *Log) writeAll() {
+	for next := range l.applied {
+		err := l.write(next)
+		if err != nil {
+			l.fail(err)
+		}
+		l.written <- err
 	}
 }
 
@@ -253,83 +291,109 @@ func (l *Log) gather(first submission) []submission {
 	return batch
 }
 
-// sequence takes a batch from submission to answer. An error means that the log must stop.
-func (l *Log) sequence(batch []submission) error {
+// applied is a batch that the machine took, with all that is needed to write it while the machine goes on.
+type applied struct {
+	batch    []submission
+	answers  []answer
+	rows     map[string][]byte // empty: nothing changed
+	hashes   []tlog.Hash       // of the log tree, as stored
+	size     uint64
+	root     tlog.Hash
+	registry *entry.Registry
+	seal     uint64 // log index of the last seal
+	sealed   bool   // by this batch
+}
+
+// apply takes a batch in memory, with a seal behind it if one is due. An error means that the log must stop.
+func (l *Log) apply(batch []submission) (*applied, error) {
 	answers := make([]answer, len(batch))
 	for i, s := range batch {
 		a := &answers[i]
 		a.result, a.err = l.machine.apply(s.entry)
 		if refusal := (*Refusal)(nil); a.err != nil && !errors.As(a.err, &refusal) {
-			return fmt.Errorf("apply an entry: %w", a.err)
+			return nil, fmt.Errorf("apply an entry: %w", a.err)
 		}
 	}
 	sealed, err := l.sealIfDue()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := l.commit(sealed); err != nil {
-		return err
+	next, err := l.changes(sealed)
+	if err != nil {
+		return nil, err
 	}
-	for i, s := range batch {
-		s.answer <- answers[i]
+	next.batch, next.answers = batch, answers
+	return next, nil
+}
+
+// changes hands over what the machine changed.
+func (l *Log) changes(sealed bool) (*applied, error) {
+	root, err := l.machine.Root()
+	if err != nil {
+		return nil, err
+	}
+	last, _ := l.machine.Sealed()
+	next := &applied{
+		hashes: l.machine.hashes, size: l.machine.Size(), root: root, registry: l.machine.Registry(), seal: last.Index, sealed: sealed,
+	}
+	next.rows, err = l.machine.Changes()
+	return next, err
+}
+
+// write takes a batch to the disk and to its submitters. An error means that the log must stop.
+func (l *Log) write(next *applied) error {
+	if len(next.rows) > 0 {
+		if err := l.commit(next); err != nil {
+			return err
+		}
+	}
+	for i, s := range next.batch {
+		s.answer <- next.answers[i]
 	}
 	return l.prune()
 }
 
-// commit makes the machine's changes durable and signs their tree.
-func (l *Log) commit(sealed bool) error {
-	rows, err := l.machine.Changes()
-	if err != nil || len(rows) == 0 {
-		return err
+// commit makes a batch durable and signs its tree.
+func (l *Log) commit(next *applied) error {
+	from := l.head.size
+	if err := l.cfg.Store.Commit(next.rows); err != nil {
+		return fmt.Errorf("commit entries %d to %d: %w", from, next.size-1, err)
 	}
-	from, size := l.head.size, l.machine.Size()
-	root, err := l.machine.Root()
-	if err != nil {
-		return err
+	l.registry.Store(next.registry)
+	if err := readBack(l.cfg.Store, from, next.size, next.root); err != nil {
+		return fmt.Errorf("read back entries %d to %d: %w", from, next.size-1, err)
 	}
-	if err := l.cfg.Store.Commit(rows); err != nil {
-		return fmt.Errorf("commit entries %d to %d: %w", from, size-1, err)
-	}
-	l.machine.Committed()
-	l.registry.Store(l.machine.Registry())
-	if err := readBack(l.cfg.Store, from, size, root); err != nil {
-		return fmt.Errorf("read back entries %d to %d: %w", from, size-1, err)
-	}
-	return l.sign(size, sealed)
+	l.recent.add(from, next.hashes)
+	return l.sign(next)
 }
 
-// sign signs the tree of the first size entries of the store and publishes it as the head. It never signs two trees of
-// one size, nor a smaller after a larger.
-func (l *Log) sign(size uint64, sealed bool) error {
-	root, err := RootAt(l.cfg.Store, size)
-	if err != nil {
-		return err
-	}
-	last, _ := l.machine.Sealed()
-	next := head{seal: last.Index, sealed: last.Index > 0}
+// sign signs the tree of a batch that is durable and was read back, and makes it the head. It never signs two trees of one
+// size, nor a smaller after a larger.
+func (l *Log) sign(next *applied) (err error) {
+	signed := head{seal: next.seal, sealed: next.seal > 0}
 	switch {
-	case size < l.head.size:
-		return fmt.Errorf("the tree has %d entries, but %d are signed", size, l.head.size)
-	case size == l.head.size && root != l.head.root:
-		return fmt.Errorf("two trees of %d entries", size)
-	case size == l.head.size:
-		next.checkpoint = l.head.checkpoint
+	case next.size < l.head.size:
+		return fmt.Errorf("the tree has %d entries, but %d are signed", next.size, l.head.size)
+	case next.size == l.head.size && next.root != l.head.root:
+		return fmt.Errorf("two trees of %d entries", next.size)
+	case next.size == l.head.size:
+		signed.checkpoint = l.head.checkpoint
 	default:
-		if next.checkpoint, err = newCheckpoint(l.genesis.Origin, size, root, l.cfg.LogSigner); err != nil {
+		if signed.checkpoint, err = newCheckpoint(l.genesis.Origin, next.size, next.root, l.cfg.LogSigner); err != nil {
 			return err
 		}
-		if err := l.cfg.Register.Swap(l.head.note, next.note); err != nil {
+		if err := l.cfg.Register.Swap(l.head.note, signed.note); err != nil {
 			return fmt.Errorf("write the register of the last signed checkpoint: %w", err)
 		}
 	}
 	l.mu.Lock()
-	l.head = next
-	if sealed {
-		l.unpublish = next
+	l.head = signed
+	if next.sealed {
+		l.unpublish = signed
 	}
 	l.notify()
 	l.mu.Unlock()
-	if sealed {
+	if next.sealed {
 		select {
 		case l.sealed <- struct{}{}:
 		default:

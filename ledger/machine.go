@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -19,17 +20,21 @@ import (
 //	store.Commit(m.Changes())     // one atomic batch
 //	m.Committed()
 //
-// If a commit fails, throw the machine away and make a new one. It is not safe for concurrent use.
+// Entries may be applied between Changes and Committed: the machine goes on while its owner writes. If a commit fails,
+// throw the machine away and make a new one. It is not safe for concurrent use.
 type Machine struct {
 	reader   Reader
-	rows     map[string][]byte // written since the last commit, but for what Changes encodes
+	rows     map[string][]byte   // written since the last Changes, but for what that encodes
+	handed   []map[string][]byte // what Changes returned and is not known to be committed, oldest first
+	hashes   []tlog.Hash         // of the log tree, as stored, since the last Changes
+	next     map[string]uint64   // numbers of the signers whose entries were taken here
 	state    state
 	genesis  entry.Genesis
 	registry *entry.Registry // replaced, never changed in place
-	changed  bool            // the registry, since the last commit
+	changed  bool            // the registry, since the last Changes
 	pairs    []pair
 	pairOf   map[pairName]uint32
-	dirty    map[uint32]bool               // pairs changed since the last commit
+	dirty    map[uint32]bool               // pairs changed since the last Changes
 	census   int                           // bytes that the census may at most have
 	unsealed map[uint64]credential.Element // leaves changed since the last seal, with their values
 	draft    *draft
@@ -38,7 +43,7 @@ type Machine struct {
 // NewMachine takes up the chain that the reader holds, or an empty one that waits for its genesis entry.
 func NewMachine(r Reader) (*Machine, error) {
 	m := &Machine{
-		reader: r, rows: make(map[string][]byte), registry: emptyRegistry(), pairOf: make(map[pairName]uint32),
+		reader: r, rows: make(map[string][]byte), next: make(map[string]uint64), registry: emptyRegistry(), pairOf: make(map[pairName]uint32),
 		dirty: make(map[uint32]bool), unsealed: make(map[uint64]credential.Element), state: newState(),
 	}
 	empty, err := checkVersion(r)
@@ -56,6 +61,11 @@ func (m *Machine) Get(key []byte) ([]byte, error) {
 	if value, ok := m.rows[string(key)]; ok {
 		return value, nil
 	}
+	for _, rows := range slices.Backward(m.handed) {
+		if value, ok := rows[string(key)]; ok {
+			return value, nil
+		}
+	}
 	return m.reader.Get(key)
 }
 
@@ -68,6 +78,7 @@ type step struct {
 	header   entry.Header
 	result   Result
 	rows     map[string][]byte
+	hashes   []tlog.Hash
 	state    state
 	genesis  *entry.Genesis
 	registry *entry.Registry // nil: unchanged
@@ -143,7 +154,12 @@ func (m *Machine) apply(p *Prepared) (Result, error) {
 }
 
 // NextSequence is the number that the signer's next entry must have.
-func (m *Machine) NextSequence(signer string) (uint64, error) { return nextSequence(m, signer) }
+func (m *Machine) NextSequence(signer string) (uint64, error) {
+	if next, known := m.next[signer]; known {
+		return next, nil
+	}
+	return nextSequence(m, signer)
+}
 
 func nextSequence(r Reader, signer string) (uint64, error) {
 	next, _, err := getU64(r, prefixNext+signer)
@@ -235,6 +251,7 @@ func (s *step) log() error {
 	for i, h := range hashes {
 		s.rows[numbered(prefixHash, uint64(first)+uint64(i))] = h[:]
 	}
+	s.hashes = hashes
 	s.rows[numbered(prefixEntry, index)] = s.entry.Bytes()
 	s.rows[numbered(prefixResult, index)] = s.result.row()
 	s.rows[prefixNext+s.header.Signer] = u64(s.header.Sequence + 1)
@@ -246,6 +263,8 @@ func (s *step) log() error {
 // stage makes a step's effects the machine's. It cannot fail.
 func (m *Machine) stage(s *step) {
 	maps.Copy(m.rows, s.rows)
+	m.hashes = append(m.hashes, s.hashes...)
+	m.next[s.header.Signer] = s.header.Sequence + 1
 	m.state, m.census = s.state, s.census
 	if s.genesis != nil {
 		m.genesis = *s.genesis
@@ -268,18 +287,18 @@ func (m *Machine) stage(s *step) {
 	m.draft = nil
 }
 
-// Changes are the rows to write, in one atomic batch, before [Machine.Committed].
+// Changes are the rows that were written since the last call, to be committed in one atomic batch; then
+// [Machine.Committed] is due, once for each call and in their order. The owner must not change them.
 func (m *Machine) Changes() (map[string][]byte, error) {
 	if len(m.rows) == 0 {
 		return nil, nil
 	}
-	rows := maps.Clone(m.rows)
+	rows := m.rows
 	rows[rowVersion] = []byte{0, 0, 0, formatVersion}
-	state, err := credential.Canonical(m.state)
-	if err != nil {
+	var err error
+	if rows[rowState], err = credential.Canonical(m.state); err != nil {
 		return nil, fmt.Errorf("encode state: %w", err)
 	}
-	rows[rowState] = state
 	if m.changed {
 		if rows[rowRegistry], err = credential.Canonical(m.registry); err != nil {
 			return nil, fmt.Errorf("encode registry: %w", err)
@@ -288,14 +307,18 @@ func (m *Machine) Changes() (map[string][]byte, error) {
 	for id := range m.dirty {
 		rows[pairKey(id)] = m.pairs[id].row()
 	}
+	m.handed = append(m.handed, rows)
+	m.rows, m.hashes, m.changed = make(map[string][]byte), nil, false
+	clear(m.dirty)
 	return rows, nil
 }
 
-// Committed forgets the changes: they are durable and the reader returns them.
+// Committed forgets what the first call of Changes returned that it was not told of: the rows are durable and the reader
+// returns them. Where there was nothing to write, it does nothing.
 func (m *Machine) Committed() {
-	clear(m.rows)
-	clear(m.dirty)
-	m.changed = false
+	if len(m.handed) > 0 {
+		m.handed = m.handed[1:]
+	}
 }
 
 // Size is the number of entries.

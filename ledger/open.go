@@ -75,13 +75,17 @@ func Found(cfg Config, genesis []byte) error {
 	} else if !errors.Is(err, ErrAbsent) {
 		return fmt.Errorf("found the chain: %w", err)
 	}
+	first, err := l.changes(false)
+	if err != nil {
+		return fmt.Errorf("found the chain: %w", err)
+	}
 	if again {
-		return l.sign(1, false)
+		return l.sign(first)
 	}
 	if l.head.size > 0 {
 		return errors.New("found the chain: the register holds a signed checkpoint already: put its store back instead")
 	}
-	return l.commit(false)
+	return l.commit(first)
 }
 
 // Open takes up a chain: it compares the store with the register, repairs nothing, signs what is durable and not signed
@@ -166,7 +170,7 @@ func newLog(cfg Config, m *Machine) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, genesis: g, verifier: verifier, cosigners: c, machine: m,
-		submissions: make(chan submission, cfg.MaxPending), sealed: make(chan struct{}, 1),
+		submissions: make(chan submission, cfg.MaxPending), applied: make(chan *applied), written: make(chan error, 1), sealed: make(chan struct{}, 1),
 		stopped: make(chan struct{}), changed: make(chan struct{}), cancel: func() {},
 	}
 	l.recent.rows = cfg.Store
@@ -211,7 +215,11 @@ func (l *Log) recover() error {
 		return err
 	}
 	seal, _ := l.machine.Sealed()
-	return l.sign(size, seal.Index > 0 && (!l.published.sealed || seal.Index > l.published.seal))
+	taken, err := l.changes(seal.Index > 0 && (!l.published.sealed || seal.Index > l.published.seal))
+	if err != nil {
+		return err
+	}
+	return l.sign(taken)
 }
 
 // readRegister reads the checkpoint that was signed last.

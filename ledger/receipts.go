@@ -56,9 +56,9 @@ func (l *Log) receipt(result Result) (entry.Receipt, error) {
 	if err != nil {
 		return entry.Receipt{}, fmt.Errorf("prove that entry %d is in the log: %w", result.Index, err)
 	}
-	receipt.Checkpoint = string(in.note)
-	for _, h := range proof {
-		receipt.Proof = append(receipt.Proof, h[:])
+	receipt.Checkpoint, receipt.Proof = string(in.note), make([][]byte, len(proof))
+	for i := range proof {
+		receipt.Proof[i] = proof[i][:]
 	}
 	return receipt, nil
 }

@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +44,7 @@ type Config struct {
 	FS           vfs.FS       // the system's if nil
 	Logger       *slog.Logger // nil: nothing is logged. Rows never are, only names and sizes of files.
 	MemTableSize uint64       // bytes; Pebble's default if 0
+	CacheSize    int64        // bytes of tables that are kept in memory, filters among them; Pebble's default if 0
 }
 
 // DB is a durable store. It is safe for concurrent use; one process at a time can have it open.
@@ -68,6 +71,10 @@ func Open(cfg Config) (*DB, error) {
 			FS: directories{cfg.FS, d}, FormatMajorVersion: formatMajorVersion, MemTableSize: cfg.MemTableSize,
 			Logger:        logger{d},
 			EventListener: &pebble.EventListener{DataCorruption: d.corrupted, BackgroundError: d.failedBehind},
+		}
+		if cfg.CacheSize > 0 {
+			options.Cache = pebble.NewCache(cfg.CacheSize)
+			defer options.Cache.Unref() // the database has its own reference
 		}
 		// A ledger asks for each new leaf whether it is there already. The filter answers no without reading a table; the other
 		// levels take it over from the first.
@@ -114,8 +121,9 @@ func (d *DB) Commit(b Batch) error {
 				return fmt.Errorf("stage deletion: %w", err)
 			}
 		}
-		for key, value := range b.Set {
-			if err := batch.Set([]byte(key), value, nil); err != nil {
+		// Ascending, as the memory table then goes on where it was instead of searching for each key's place.
+		for _, key := range slices.Sorted(maps.Keys(b.Set)) {
+			if err := batch.Set([]byte(key), b.Set[key], nil); err != nil {
 				return fmt.Errorf("stage row: %w", err)
 			}
 		}

@@ -15,7 +15,12 @@ import (
 	"github.com/bulla-id/bulla/ledger"
 )
 
-const memTableSize = 64 << 20 // bytes; one memory table holds the largest batch with ease
+const (
+	memTableSize = 64 << 20 // bytes; one memory table holds the largest batch with ease
+	// cacheSize is in bytes. Pebble takes its memory tables out of it, of which two can be full: what is left keeps the
+	// filters of some 40 million leaves.
+	cacheSize = 3 * memTableSize
+)
 
 // Config says where rows are kept.
 type Config struct {
@@ -36,7 +41,7 @@ func Open(cfg Config) (*Pebble, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger, MemTableSize: memTableSize})
+	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger, MemTableSize: memTableSize, CacheSize: cacheSize})
 	if err != nil {
 		return nil, fmt.Errorf("%w. If another process has it open, stop that one; if the folder is damaged, repair it with "+
 			"`bulla ledger rebuild` from a mirror, or restore a backup that is newer", err)
