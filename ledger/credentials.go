@@ -3,7 +3,6 @@ package ledger
 import (
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/bulla-id/bulla/credential"
@@ -50,8 +49,8 @@ func (s *step) issue(p entry.CredentialsIssued) error {
 		if found {
 			return refuse(ErrDuplicateLeaf, "commitment %d is leaf %d already", i, old)
 		}
-		s.rows[key] = u64(index)
-		s.rows[numbered(prefixLeaf, index)] = leaf{value, id, statusActive}.row()
+		s.put(key, u64(index))
+		s.put(numbered(prefixLeaf, index), leaf{value, id, statusActive}.row())
 		s.leaves[index] = value
 	}
 	n := uint64(len(p.Commitments))
@@ -67,7 +66,7 @@ func (s *step) checkIssue(issuer entry.RegisteredIssuer, p entry.CredentialsIssu
 	if !ok {
 		return refuse(ErrUnknown, "schema %s is not on the chain", p.Schema)
 	}
-	if !slices.Contains(schema.Issuers, issuer.DID) {
+	if !schema.Permits(issuer.DID) {
 		return refuse(ErrPermission, "issuer %s may not use schema %s", issuer.DID, schema.Schema.Type)
 	}
 	issued, n := s.m.issuedBy(issuer.DID), uint64(len(p.Commitments))
@@ -153,7 +152,7 @@ func (s *step) changeStatus(leaves []uint64, to status) error {
 		}
 		l.Status = to
 		s.pairs[l.Pair] = counts
-		s.rows[numbered(prefixLeaf, index)] = l.row()
+		s.put(numbered(prefixLeaf, index), l.row())
 		s.leaves[index] = l.active()
 	}
 	return nil

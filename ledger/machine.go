@@ -69,15 +69,15 @@ func (m *Machine) Get(key []byte) ([]byte, error) {
 	return m.reader.Get(key)
 }
 
-// step collects the effects of one entry, so that it happens whole or not at all. Until stage, the machine is
-// unchanged.
+// step collects the effects of one entry, so that it happens whole or not at all. Until stage, only the machine's rows
+// change, and undo puts them back.
 type step struct {
 	m        *Machine
 	prepared *Prepared
 	entry    *entry.Entry
 	header   entry.Header
 	result   Result
-	rows     map[string][]byte
+	replaced []replaced // of the machine's rows
 	hashes   []tlog.Hash
 	state    state
 	genesis  *entry.Genesis
@@ -88,13 +88,33 @@ type step struct {
 	sealed   bool
 }
 
-// Get reads a row as this entry leaves it.
-func (s *step) Get(key []byte) ([]byte, error) {
-	if value, ok := s.rows[string(key)]; ok {
-		return value, nil
-	}
-	return s.m.Get(key)
+// replaced is a row as it was before an entry wrote it.
+type replaced struct {
+	key   string
+	value []byte
+	there bool // among those written since the last Changes
 }
+
+// put writes a row.
+func (s *step) put(key string, value []byte) {
+	old, there := s.m.rows[key]
+	s.replaced = append(s.replaced, replaced{key, old, there})
+	s.m.rows[key] = value
+}
+
+// undo takes back what put wrote.
+func (s *step) undo() {
+	for _, old := range slices.Backward(s.replaced) {
+		if old.there {
+			s.m.rows[old.key] = old.value
+		} else {
+			delete(s.m.rows, old.key)
+		}
+	}
+}
+
+// Get reads a row as this entry leaves it.
+func (s *step) Get(key []byte) ([]byte, error) { return s.m.Get(key) }
 
 // Apply checks an entry completely and adds it to the chain, or refuses it with a [*Refusal] and changes nothing. The
 // same entry again gives its old result together with [ErrAlreadyLogged]. Errors that are no refusal mean that the
@@ -123,7 +143,7 @@ func parse(raw []byte) (*entry.Entry, entry.Payload, error) {
 func (m *Machine) apply(p *Prepared) (Result, error) {
 	e := p.entry
 	s := &step{
-		m: m, prepared: p, entry: e, header: e.Header(), rows: make(map[string][]byte), state: m.state, census: m.census,
+		m: m, prepared: p, entry: e, header: e.Header(), state: m.state, census: m.census,
 		pairs: make(map[uint32]pair), leaves: make(map[uint64]credential.Element),
 		result: Result{Index: m.state.Size, Digest: e.Digest()},
 	}
@@ -144,9 +164,11 @@ func (m *Machine) apply(p *Prepared) (Result, error) {
 		return Result{}, errSequence(s.header, next)
 	}
 	if err := s.take(p.payload); err != nil {
+		s.undo()
 		return Result{}, err
 	}
 	if err := s.log(); err != nil {
+		s.undo()
 		return Result{}, err
 	}
 	m.stage(s)
@@ -249,20 +271,19 @@ func (s *step) log() error {
 	}
 	first := tlog.StoredHashIndex(0, int64(index))
 	for i, h := range hashes {
-		s.rows[numbered(prefixHash, uint64(first)+uint64(i))] = h[:]
+		s.put(numbered(prefixHash, uint64(first)+uint64(i)), h[:])
 	}
 	s.hashes = hashes
-	s.rows[numbered(prefixEntry, index)] = s.entry.Bytes()
-	s.rows[numbered(prefixResult, index)] = s.result.row()
-	s.rows[prefixNext+s.header.Signer] = u64(s.header.Sequence + 1)
-	s.rows[signedKey(s.header.Signer, s.header.Sequence)] = u64(index)
+	s.put(numbered(prefixEntry, index), s.entry.Bytes())
+	s.put(numbered(prefixResult, index), s.result.row())
+	s.put(prefixNext+s.header.Signer, u64(s.header.Sequence+1))
+	s.put(signedKey(s.header.Signer, s.header.Sequence), u64(index))
 	s.state.Size++
 	return nil
 }
 
 // stage makes a step's effects the machine's. It cannot fail.
 func (m *Machine) stage(s *step) {
-	maps.Copy(m.rows, s.rows)
 	m.hashes = append(m.hashes, s.hashes...)
 	m.next[s.header.Signer] = s.header.Sequence + 1
 	m.state, m.census = s.state, s.census

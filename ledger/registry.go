@@ -72,7 +72,7 @@ func (s *step) claimKeys(owner string, keys ...jose.PublicKey) error {
 		old, err := s.Get([]byte(row))
 		switch {
 		case errors.Is(err, ErrAbsent):
-			s.rows[row] = []byte(owner)
+			s.put(row, []byte(owner))
 		case err != nil:
 			return fmt.Errorf("look up the owner of key %s: %w", key.KeyID(), err)
 		case string(old) != owner:

@@ -146,10 +146,10 @@ func (s *step) seal(p entry.Seal) error {
 		return refuse(ErrSeal, "%s", difference(p, want))
 	}
 	for key, value := range d.rows {
-		s.rows[key] = value
+		s.put(key, value)
 	}
-	s.rows[droppedKey(p.Height)] = leave(p.Time, d.left)
-	s.rows[numbered(prefixSeal, p.Height)] = u64(s.result.Index)
+	s.put(droppedKey(p.Height), leave(p.Time, d.left))
+	s.put(numbered(prefixSeal, p.Height), u64(s.result.Index))
 	s.state.Seals++
 	s.state.Sealed = Sealed{
 		Index: s.result.Index, Digest: s.result.Digest, Time: p.Time,

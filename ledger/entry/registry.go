@@ -35,7 +35,7 @@ type RegisteredIssuer struct {
 type RegisteredSchema struct {
 	ID      credential.Element `json:"id"`
 	Schema  credential.Schema  `json:"schema"`
-	Issuers []string           `json:"issuers"`
+	Issuers []string           `json:"issuers"` // ascending
 }
 
 // RegisteredVerifier is a relying party.
@@ -104,6 +104,12 @@ func (r *Registry) Schema(id credential.Element) (RegisteredSchema, bool) {
 	return r.Schemas[i], true
 }
 
+// Permits tells whether an issuer may use the schema.
+func (s RegisteredSchema) Permits(did string) bool {
+	_, found := slices.BinarySearch(s.Issuers, did)
+	return found
+}
+
 // Policy finds a verifier's policy.
 func (r *Registry) Policy(verifierDID, id string) (RegisteredPolicy, bool) {
 	i := slices.IndexFunc(r.Policies, func(p RegisteredPolicy) bool { return p.Verifier == verifierDID && p.ID == id })
@@ -132,7 +138,7 @@ func (r *Registry) InGoodStanding(schema credential.Element, dids []string) ([]s
 	var good []string
 	for _, did := range dids {
 		issuer, ok := r.Issuer(did)
-		if ok && !issuer.Suspended && slices.Contains(registered.Issuers, did) {
+		if ok && !issuer.Suspended && registered.Permits(did) {
 			good = append(good, did)
 		}
 	}
