@@ -221,10 +221,10 @@ func (l *Log) fail(err error) {
 func (l *Log) run(ctx context.Context) {
 	defer close(l.stopped)
 	l.wait.Go(l.writeAll)
-	writing := false
+	var writing *applied
 	defer func() {
 		close(l.applied)
-		if writing {
+		if writing != nil {
 			<-l.written
 		}
 	}()
@@ -236,10 +236,9 @@ func (l *Log) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case err := <-l.written:
-			if writing = false; err != nil {
+			if !l.wrote(&writing, err) {
 				return
 			}
-			l.machine.Committed()
 			continue
 		case s := <-l.submissions:
 			batch = l.gather(s)
@@ -250,17 +249,22 @@ func (l *Log) run(ctx context.Context) {
 			l.fail(err)
 			return
 		}
-		if writing {
-			if err := <-l.written; err != nil {
-				writing = false
-				return
-			}
-			l.machine.Committed()
+		if writing != nil && !l.wrote(&writing, <-l.written) {
+			return
 		}
 		l.applied <- next
-		writing = true
+		writing = next
 		timer.Reset(l.untilSeal())
 	}
+}
+
+// wrote ends the writing of a batch, and tells whether it is on the disk.
+func (l *Log) wrote(writing **applied, err error) bool {
+	if err == nil && len((*writing).rows) > 0 {
+		l.machine.Committed()
+	}
+	*writing = nil
+	return err == nil
 }
 
 // writeAll writes batches in the order in which they were applied, until there are no more or one fails.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -37,6 +38,7 @@ type Machine struct {
 	dirty    map[uint32]bool               // pairs changed since the last Changes
 	census   int                           // bytes that the census may at most have
 	unsealed map[uint64]credential.Element // leaves changed since the last seal, with their values
+	tiles    tree.Recent                   // of the active tree
 	draft    *draft
 }
 
@@ -309,7 +311,8 @@ func (m *Machine) stage(s *step) {
 }
 
 // Changes are the rows that were written since the last call, to be committed in one atomic batch; then
-// [Machine.Committed] is due, once for each call and in their order. The owner must not change them.
+// [Machine.Committed] is due, once for each call that returned rows and in their order. The owner may add rows of its own,
+// before it commits them, and must change none.
 func (m *Machine) Changes() (map[string][]byte, error) {
 	if len(m.rows) == 0 {
 		return nil, nil
@@ -334,8 +337,8 @@ func (m *Machine) Changes() (map[string][]byte, error) {
 	return rows, nil
 }
 
-// Committed forgets what the first call of Changes returned that it was not told of: the rows are durable and the reader
-// returns them. Where there was nothing to write, it does nothing.
+// Committed forgets the oldest rows that Changes returned: they are durable and the reader returns them. Where there are
+// none it does nothing.
 func (m *Machine) Committed() {
 	if len(m.handed) > 0 {
 		m.handed = m.handed[1:]

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/bulla-id/bulla/credential"
-	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -56,14 +55,13 @@ func (m *Machine) compute() (*draft, error) {
 	if m.draft != nil {
 		return m.draft, nil
 	}
-	before := make(map[string]bool) // what stands at the places that change
-	read := func(row int, name credential.Element) ([]byte, error) {
-		before[elementKey(prefixTile, name)] = true
-		return m.readTile(row, name)
-	}
-	update, err := tree.UpdateActive(read, m.state.Sealed.ActiveRoot, m.unsealed)
+	update, err := m.tiles.Update(m.readTile, m.state.Sealed.ActiveRoot, m.unsealed)
 	if err != nil {
 		return nil, fmt.Errorf("update the active tree: %w", err)
+	}
+	before := make(map[string]bool) // what stands at the places that change
+	for _, name := range update.Left {
+		before[elementKey(prefixTile, name)] = true
 	}
 	registry, err := credential.Canonical(m.registry)
 	if err != nil {

@@ -67,12 +67,25 @@ var emptyActive = tree.EmptyRoots[credential.ActiveDepth]
 func TestActiveTreeAgainstNaiveTree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store, model, root := memory{}, map[uint64]credential.Element{}, emptyActive
+		var recent tree.Recent
 		leaf := rapid.Map(rapid.Uint64Range(0, 5), number) // 0 removes
 		for range rapid.IntRange(1, 3).Draw(t, "batches") {
 			changes := rapid.MapOfN(index(), leaf, 0, 3).Draw(t, "changes")
 			update, err := tree.UpdateActive(store.read, root, changes)
 			if err != nil {
 				t.Fatal(err)
+			}
+			kept, err := recent.Update(store.read, root, changes)
+			if err != nil || kept.Root != update.Root || !maps.EqualFunc(kept.Tiles, update.Tiles, bytes.Equal) {
+				t.Fatalf("with kept tiles the root is %s, without %s, %v", kept.Root, update.Root, err)
+			}
+			for _, name := range kept.Left {
+				if _, there := store[name]; !there {
+					t.Fatalf("tile %s is left and was not there", name)
+				}
+			}
+			if len(kept.Left) != len(update.Left) {
+				t.Fatalf("%d tiles are left, without kept ones %d", len(kept.Left), len(update.Left))
 			}
 			maps.Copy(store, update.Tiles)
 			root = update.Root

@@ -2,6 +2,8 @@ package tree
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/bulla-id/bulla/credential"
 )
@@ -45,10 +47,11 @@ func RowWidth(row int) int {
 	return TileLeaves
 }
 
-// Tile is the leaves of one tile, 256 (or 16 at the top) elements; leaves at the end that are empty are left out.
+// Tile is one tile: its leaves, 256 (or 16 at the top) elements, and the nodes above them up to its root. Nodes at the
+// end of a level that are empty are left out. It never changes; the zero value is the empty tile of row 0.
 type Tile struct {
 	row    int
-	leaves []credential.Element
+	levels [][]credential.Element // leaves first; none in an empty tile
 }
 
 // NewTile is a tile in a row with those leaves; missing ones are empty.
@@ -56,11 +59,76 @@ func NewTile(row int, leaves []credential.Element) (Tile, error) {
 	if row < 0 || row >= TileRows || len(leaves) > RowWidth(row) {
 		return Tile{}, fmt.Errorf("tile of %d leaves in row %d", len(leaves), row)
 	}
-	empty, n := EmptyRoots[RowLevel(row)], len(leaves)
-	for n > 0 && leaves[n-1] == empty {
-		n--
+	changed := make([]int, len(leaves))
+	for i := range changed {
+		changed[i] = i
 	}
-	return Tile{row, append([]credential.Element(nil), leaves[:n]...)}, nil
+	return Tile{row: row}.above(slices.Clone(leaves), changed), nil
+}
+
+// above is a tile with the leaves given, which differ from those of t at the positions changed, ascending. It keeps the
+// nodes of t that are not above one of those.
+func (t Tile) above(level []credential.Element, changed []int) Tile {
+	made := Tile{row: t.row, levels: make([][]credential.Element, 0, t.height()+1)}
+	for l := range t.height() + 1 {
+		for len(level) > 0 && level[len(level)-1] == t.empty(l) {
+			level = level[:len(level)-1]
+		}
+		if len(level) == 0 {
+			return Tile{row: t.row}
+		}
+		made.levels = append(made.levels, level)
+		if l < t.height() {
+			level, changed = t.parents(l, level, changed)
+		}
+	}
+	return made
+}
+
+// parents is the level above one that differs from that of t at the positions changed, with its own such positions.
+func (t Tile) parents(l int, level []credential.Element, changed []int) (above []credential.Element, differ []int) {
+	above = make([]credential.Element, (len(level)+Arity-1)/Arity)
+	for i := range above {
+		above[i] = t.node(l+1, i)
+	}
+	for _, position := range changed {
+		parent := position / Arity
+		if parent >= len(above) || len(differ) > 0 && differ[len(differ)-1] == parent {
+			continue
+		}
+		differ = append(differ, parent)
+		children := [Arity]credential.Element{t.empty(l), t.empty(l), t.empty(l), t.empty(l)}
+		copy(children[:], level[parent*Arity:min((parent+1)*Arity, len(level))])
+		above[parent] = t.hash(l, children)
+	}
+	return above, differ
+}
+
+// hash is the parent of four children at a level; four empty ones are not hashed.
+func (t Tile) hash(l int, children [Arity]credential.Element) credential.Element {
+	if empty := t.empty(l); children == [Arity]credential.Element{empty, empty, empty, empty} {
+		return t.empty(l + 1)
+	}
+	return credential.C4(children[0], children[1], children[2], children[3])
+}
+
+// empty is the root of an empty subtree below a node of a level.
+func (t Tile) empty(l int) credential.Element { return EmptyRoots[RowLevel(t.row)+l] }
+
+// node is a node of a level; level 0 are the leaves.
+func (t Tile) node(l, i int) credential.Element {
+	if l < len(t.levels) && i < len(t.levels[l]) {
+		return t.levels[l][i]
+	}
+	return t.empty(l)
+}
+
+// leaves are the leaves without the empty ones at the end.
+func (t Tile) leaves() []credential.Element {
+	if len(t.levels) == 0 {
+		return nil
+	}
+	return t.levels[0]
 }
 
 // ParseTile reads a tile of a row and checks that its root is name: nothing else can be served for it.
@@ -79,7 +147,7 @@ func ParseTile(row int, name credential.Element, data []byte) (Tile, error) {
 	if err != nil {
 		return Tile{}, err
 	}
-	if len(t.leaves) != len(leaves) {
+	if len(t.leaves()) != len(leaves) {
 		return Tile{}, fmt.Errorf("tile %s ends in empty leaves: %w", name, credential.ErrNotCanonical)
 	}
 	if root := t.Root(); root != name {
@@ -90,8 +158,8 @@ func ParseTile(row int, name credential.Element, data []byte) (Tile, error) {
 
 // Bytes is the encoding: 32 bytes a leaf, without the empty leaves at the end.
 func (t Tile) Bytes() []byte {
-	out := make([]byte, 0, len(t.leaves)*credential.ElementSize)
-	for _, l := range t.leaves {
+	out := make([]byte, 0, len(t.leaves())*credential.ElementSize)
+	for _, l := range t.leaves() {
 		b := l.Bytes()
 		out = append(out, b[:]...)
 	}
@@ -99,14 +167,9 @@ func (t Tile) Bytes() []byte {
 }
 
 // Leaf is the leaf at a position of the tile.
-func (t Tile) Leaf(i int) credential.Element {
-	if i < len(t.leaves) {
-		return t.leaves[i]
-	}
-	return EmptyRoots[RowLevel(t.row)]
-}
+func (t Tile) Leaf(i int) credential.Element { return t.node(0, i) }
 
-// With is a copy of the tile with other leaves at some positions.
+// With is a copy of the tile with other leaves at some positions. It hashes only what is above them.
 func (t Tile) With(changes map[int]credential.Element) (Tile, error) {
 	leaves := make([]credential.Element, RowWidth(t.row))
 	for i := range leaves {
@@ -118,22 +181,14 @@ func (t Tile) With(changes map[int]credential.Element) (Tile, error) {
 		}
 		leaves[i] = leaf
 	}
-	return NewTile(t.row, leaves)
+	return t.above(leaves, slices.Sorted(maps.Keys(changes))), nil
 }
 
 // Root is the tile's name.
-func (t Tile) Root() credential.Element {
-	level := t.leaves
-	for l := range t.levels() {
-		level = parents(level, EmptyRoots[RowLevel(t.row)+l])
-		if len(level) == 0 {
-			return EmptyRoots[RowLevel(t.row)+t.levels()]
-		}
-	}
-	return level[0]
-}
+func (t Tile) Root() credential.Element { return t.node(t.height(), 0) }
 
-func (t Tile) levels() int {
+// height is how many levels are above the leaves.
+func (t Tile) height() int {
 	if t.row == TileRows-1 {
 		return TopTileLevels
 	}
@@ -142,24 +197,18 @@ func (t Tile) levels() int {
 
 // Siblings are the path's siblings inside the tile, from the leaf at a position up to the tile's root.
 func (t Tile) Siblings(position int) [][Arity - 1]credential.Element {
-	level := t.leaves
 	var out [][Arity - 1]credential.Element
-	for l := range t.levels() {
-		empty := EmptyRoots[RowLevel(t.row)+l]
+	for l := range t.height() {
 		var siblings [Arity - 1]credential.Element
 		next := 0
 		for i := position &^ 3; i < position&^3+Arity; i++ {
-			if i == position {
-				continue
+			if i != position {
+				siblings[next] = t.node(l, i)
+				next++
 			}
-			siblings[next] = empty
-			if i < len(level) {
-				siblings[next] = level[i]
-			}
-			next++
 		}
 		out = append(out, siblings)
-		level, position = parents(level, empty), position>>2
+		position >>= 2
 	}
 	return out
 }

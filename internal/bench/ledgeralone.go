@@ -73,14 +73,15 @@ func (l *Ledger) Close() { l.chain.close() }
 
 // ActiveTree is an active tree in memory by itself, changed in batches as by seals.
 type ActiveTree struct {
-	tree *activeTree
-	next uint64
+	tree   *activeTree
+	recent tree.Recent // as the ledger keeps them
+	next   uint64
 }
 
 // NewActiveTree has a crowd of live leaves.
 func NewActiveTree() (*ActiveTree, error) {
 	t, err := newActiveTree(credential.Random31())
-	return &ActiveTree{t, crowd}, err
+	return &ActiveTree{tree: t, next: crowd}, err
 }
 
 // Append adds n leaves and returns how many a second.
@@ -104,7 +105,7 @@ func (t *ActiveTree) Change(n int) (float64, error) {
 
 func (t *ActiveTree) update(changes map[uint64]credential.Element) (float64, error) {
 	start := time.Now()
-	update, err := tree.UpdateActive(t.tree.tile, t.tree.root, changes)
+	update, err := t.recent.Update(t.tree.tile, t.tree.root, changes)
 	took := time.Since(start)
 	if err != nil {
 		return 0, err
