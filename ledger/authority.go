@@ -63,7 +63,7 @@ func authorityFor(r *entry.Registry, g entry.Genesis, h entry.Header, payload en
 		if signer == entry.Operator {
 			return authority{[]jose.PublicKey{g.OperatorKey}, 1, true}, nil
 		}
-	case entry.CredentialsIssued, entry.CredentialsSuspended, entry.CredentialsReinstated, entry.CredentialsRevoked:
+	case entry.CredentialsIssued, entry.CredentialsSuspended, entry.CredentialsReinstated, entry.CredentialsRevoked, entry.AuditAnchored:
 		if issuer, ok := r.Issuer(signer); ok {
 			return authority{issuer.Keys, 1, true}, nil
 		}

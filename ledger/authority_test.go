@@ -213,6 +213,9 @@ func TestRefusals(t *testing.T) {
 		{"a seal too early", func(c *chain) []byte {
 			return c.signed(entry.Operator, entry.Seal{Time: c.time(9)})
 		}, ledger.ErrSeal},
+		{"audit records of a stranger", func(c *chain) []byte {
+			return c.with(verifierDID, c.next[verifierDID], entry.AuditAnchored{Records: 1, Head: c.genesis}, c.keys[verifierDID])
+		}, ledger.ErrAuthority},
 		{"a seal with any root", func(c *chain) []byte {
 			return c.signed(entry.Operator, entry.Seal{Time: c.time(10), Previous: c.genesis, Leaves: 3})
 		}, ledger.ErrSeal},

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 
@@ -155,6 +156,23 @@ func (s *step) changeStatus(leaves []uint64, to status) error {
 		s.put(numbered(prefixLeaf, index), l.row())
 		s.leaves[index] = l.active()
 	}
+	return nil
+}
+
+// anchorAudit takes an agency's word of how far its audit log has come. The log only grows.
+func (s *step) anchorAudit(p entry.AuditAnchored) error {
+	issuer, err := s.signingIssuer()
+	if err != nil {
+		return err
+	}
+	last, _, err := getU64(s, prefixAudit+issuer.DID)
+	if err != nil {
+		return fmt.Errorf("read the audit records of %s: %w", issuer.DID, err)
+	}
+	if p.Records <= last {
+		return refuse(ErrConflict, "%d audit records, but %d are anchored", p.Records, last)
+	}
+	s.put(prefixAudit+issuer.DID, u64(p.Records))
 	return nil
 }
 

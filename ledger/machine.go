@@ -250,6 +250,8 @@ func (s *step) take(payload entry.Payload) error {
 		return s.changeStatus(p.Leaves, statusActive)
 	case entry.CredentialsRevoked:
 		return s.changeStatus(p.Leaves, statusRevoked)
+	case entry.AuditAnchored:
+		return s.anchorAudit(p)
 	case entry.VerifierRegistered:
 		return s.registerVerifier(p)
 	case entry.PolicyRegistered:

@@ -31,6 +31,7 @@ import (
 //	o ‖ u64      once      time of the seal of that height (u64),   likewise
 //	                       keys t‖… and r‖… that it left behind
 //	w                      height of the first seal kept (u64)      likewise
+//	y ‖ issuer             audit records anchored (u64)             let an agency anchor a shorter audit log; cosigners notice
 //	b ‖ u64      once      log index of the seal of that height     serve another seal, which fits no digest; noticed by every reader
 //	m                      mark of damage that the scrub found      refuse to start, or forget it until the next pass
 //	c                      published checkpoint (signed note)       serve an older one; readers refuse to go back
@@ -57,6 +58,7 @@ const (
 	prefixPut      = "u"
 	prefixDropped  = "o"
 	prefixSeal     = "b"
+	prefixAudit    = "y"
 	prefixOwner    = "x"
 )
 

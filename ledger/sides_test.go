@@ -141,6 +141,10 @@ func TestAuthorityOnBothSides(t *testing.T) {
 			p := entry.CredentialsIssued{Schema: c.land, Commitments: c.commitments(2)}
 			return [][]byte{c.signed(landDID, p)}, c.issue(landDID, 1), c.numbered(landDID, 1, p)
 		}},
+		{"an audit log only grows", ledger.ErrConflict, func(c *chain) ([][]byte, []byte, []byte) {
+			anchor := func(n uint64) entry.AuditAnchored { return entry.AuditAnchored{Records: n, Head: c.genesis} }
+			return [][]byte{c.signed(landDID, anchor(7))}, c.numbered(landDID, 1, anchor(8)), c.numbered(landDID, 1, anchor(7))
+		}},
 		{"a leaf once revoked does not come back", ledger.ErrRevoked, func(c *chain) ([][]byte, []byte, []byte) {
 			before := [][]byte{c.issue(landDID, 2), c.signed(landDID, entry.CredentialsSuspended{Leaves: []uint64{0, 1}}),
 				c.signed(landDID, entry.CredentialsRevoked{Leaves: []uint64{0}})}

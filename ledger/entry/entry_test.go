@@ -224,6 +224,8 @@ func TestPayloadsRefused(t *testing.T) {
 		"a leaf twice":            entry.CredentialsSuspended{Leaves: []uint64{2, 2}},
 		"no leaves":               entry.CredentialsReinstated{Leaves: []uint64{}},
 		"too many leaves":         entry.CredentialsRevoked{Leaves: many},
+		"no audit records":        entry.AuditAnchored{Head: credential.DigestOf(nil)},
+		"no audit head":           entry.AuditAnchored{Records: 1},
 		"a leaf beyond 2^53":      entry.CredentialsRevoked{Leaves: []uint64{1 << 53}},
 		"no commitments":          entry.CredentialsIssued{Commitments: []credential.Element{}},
 		"the commitment 0":        entry.CredentialsIssued{Commitments: []credential.Element{{}}},

@@ -37,7 +37,7 @@ func payloads(t testing.TB) []entry.Payload {
 		}, Issuers: []string{did}},
 		entry.CredentialsIssued{Schema: credential.ElementFromUint64(2), Commitments: []credential.Element{credential.ElementFromUint64(3)}},
 		entry.CredentialsSuspended{Leaves: []uint64{0, 7}},
-		entry.CredentialsReinstated{Leaves: []uint64{7}},
+		entry.CredentialsReinstated{Leaves: []uint64{7}}, entry.AuditAnchored{Records: 7, Head: credential.DigestOf(nil)},
 		entry.CredentialsRevoked{Leaves: []uint64{1<<53 - 1}},
 		entry.VerifierRegistered{DID: did, Name: name, Keys: keys, ResponseURIs: []string{"https://land.example/oid4vp/"}},
 		entry.PolicyRegistered{Policy: json.RawMessage(`{"version":1}`)},

@@ -30,6 +30,7 @@ const (
 	KindCredentialsSuspended  Kind = "credentials-suspended"  // the issuer
 	KindCredentialsReinstated Kind = "credentials-reinstated" // the issuer
 	KindCredentialsRevoked    Kind = "credentials-revoked"    // the issuer; final
+	KindAuditAnchored         Kind = "audit-anchored"         // the issuer
 	KindVerifierRegistered    Kind = "verifier-registered"    // governance
 	KindPolicyRegistered      Kind = "policy-registered"      // the verifier
 	KindScopeRegistered       Kind = "scope-registered"       // governance
@@ -125,6 +126,13 @@ type CredentialsRevoked struct {
 	Leaves []uint64 `json:"leaves"`
 }
 
+// AuditAnchored fixes how far an agency's audit log has come: it keeps the log to itself, and can never again show a shorter
+// one or another to an auditor.
+type AuditAnchored struct {
+	Records uint64            `json:"records"` // how many the log has; more than when it was anchored last
+	Head    credential.Digest `json:"head"`    // of the log's chain of hashes
+}
+
 // VerifierRegistered admits a relying party: who may ask, from which addresses, with which keys.
 type VerifierRegistered struct {
 	DID          string           `json:"did"`
@@ -172,6 +180,7 @@ func (CredentialsIssued) kind() Kind     { return KindCredentialsIssued }
 func (CredentialsSuspended) kind() Kind  { return KindCredentialsSuspended }
 func (CredentialsReinstated) kind() Kind { return KindCredentialsReinstated }
 func (CredentialsRevoked) kind() Kind    { return KindCredentialsRevoked }
+func (AuditAnchored) kind() Kind         { return KindAuditAnchored }
 func (VerifierRegistered) kind() Kind    { return KindVerifierRegistered }
 func (PolicyRegistered) kind() Kind      { return KindPolicyRegistered }
 func (ScopeRegistered) kind() Kind       { return KindScopeRegistered }
@@ -211,6 +220,7 @@ var parsers = map[Kind]func([]byte) (Payload, error){
 	KindCredentialsSuspended:  parseAs[CredentialsSuspended],
 	KindCredentialsReinstated: parseAs[CredentialsReinstated],
 	KindCredentialsRevoked:    parseAs[CredentialsRevoked],
+	KindAuditAnchored:         parseAs[AuditAnchored],
 	KindVerifierRegistered:    parseAs[VerifierRegistered],
 	KindPolicyRegistered:      parseAs[PolicyRegistered],
 	KindScopeRegistered:       parseAs[ScopeRegistered],

@@ -138,6 +138,14 @@ func (p CredentialsReinstated) Validate() error { return validateLeaves(p.Leaves
 // Validate checks the indices.
 func (p CredentialsRevoked) Validate() error { return validateLeaves(p.Leaves) }
 
+// Validate checks that there is something to anchor.
+func (p AuditAnchored) Validate() error {
+	if p.Records == 0 || p.Records > credential.MaxJSONInteger || p.Head.IsZero() {
+		return fmt.Errorf("%d records with head %s, want 1 to 2^53-1 and a digest", p.Records, p.Head)
+	}
+	return nil
+}
+
 // Validate checks names, keys and addresses.
 func (p VerifierRegistered) Validate() error {
 	if err := validateParty(p.DID, p.Name, p.Keys); err != nil {
