@@ -93,10 +93,13 @@ func (t Tile) parents(l int, level []credential.Element, changed []int) (above [
 	}
 	for _, position := range changed {
 		parent := position / Arity
-		if parent >= len(above) || len(differ) > 0 && differ[len(differ)-1] == parent {
+		if len(differ) > 0 && differ[len(differ)-1] == parent {
 			continue
 		}
 		differ = append(differ, parent)
+		if parent >= len(above) { // empty now: left out, but its own parent changes
+			continue
+		}
 		children := [Arity]credential.Element{t.empty(l), t.empty(l), t.empty(l), t.empty(l)}
 		copy(children[:], level[parent*Arity:min((parent+1)*Arity, len(level))])
 		above[parent] = t.hash(l, children)

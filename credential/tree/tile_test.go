@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"github.com/bulla-id/bulla/credential"
@@ -123,6 +125,48 @@ func TestTileWith(t *testing.T) {
 	if _, err := tree.NewTile(4, make([]credential.Element, 17)); err == nil {
 		t.Error("a top tile of 17 leaves")
 	}
+}
+
+// A tile that was changed, again and again, is the tile that its leaves make. Most leaves are removed at some time, so that
+// nodes at the end of each level come and go.
+func TestTileWithIsNewTile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		row := rapid.SampledFrom([]int{0, 4}).Draw(t, "row")
+		tile, err := tree.NewTile(row, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves := make([]credential.Element, tree.RowWidth(row))
+		for i := range leaves {
+			leaves[i] = tree.EmptyRoots[tree.RowLevel(row)]
+		}
+		for range rapid.IntRange(1, 6).Draw(t, "steps") {
+			changes := make(map[int]credential.Element)
+			for range rapid.IntRange(1, 5).Draw(t, "changes") {
+				at := min(len(leaves)-1, rapid.SampledFrom([]int{0, 1, 4, 5, 8, 15, 16, 64, 70, 200, 255}).Draw(t, "leaf"))
+				changes[at] = tree.EmptyRoots[tree.RowLevel(row)]
+				if rapid.Bool().Draw(t, "there") {
+					changes[at] = number(uint64(at) + 1)
+				}
+				leaves[at] = changes[at]
+			}
+			if tile, err = tile.With(changes); err != nil {
+				t.Fatal(err)
+			}
+			want, err := tree.NewTile(row, leaves)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tile.Root() != want.Root() || !bytes.Equal(tile.Bytes(), want.Bytes()) {
+				t.Fatalf("row %d: root %s, want %s", row, tile.Root(), want.Root())
+			}
+			for i := range leaves {
+				if !slices.Equal(tile.Siblings(i), want.Siblings(i)) {
+					t.Fatalf("row %d: other siblings of leaf %d", row, i)
+				}
+			}
+		}
+	})
 }
 
 // The rows cover the 36 bits of an index, each once.
