@@ -28,15 +28,21 @@ func SignCompact(key *SigningKey, keyID, typ string, payload any) (string, error
 	if keyID == "" {
 		keyID = key.Public().KeyID()
 	}
-	header, err := json.Marshal(Header{key.Public().Algorithm(), keyID, typ})
+	return SignHeader(key, Header{key.Public().Algorithm(), keyID, typ}, payload)
+}
+
+// SignHeader makes a compact JWS under a header of the caller's making, which must name the key's algorithm: for formats
+// whose header has more than [Header], as DPoP's has the public key. [VerifyCompact] refuses what it makes.
+func SignHeader(key *SigningKey, header, payload any) (string, error) {
+	head, err := json.Marshal(header)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("encode header: %w", err)
 	}
 	body, err := json.Marshal(payload)
 	if err != nil {
 		return "", fmt.Errorf("encode token: %w", err)
 	}
-	message := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(body)
+	message := base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(body)
 	signature, err := key.Sign([]byte(message))
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
