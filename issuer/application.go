@@ -53,10 +53,10 @@ const (
 type application struct {
 	ID string `json:"id"`
 	Application
-	ExpiresAt  credential.UnixTime `json:"expires_at"` // of the code
-	TxCode     string              `json:"tx_digits,omitempty"`
-	Tries      int                 `json:"tries,omitempty"`
-	Credential string              `json:"credential,omitempty"` // id, once it was asked for
+	ExpiresAt credential.UnixTime `json:"expires_at"` // of the code
+	TxCode    string              `json:"tx_digits,omitempty"`
+	Tries     int                 `json:"tries,omitempty"`
+	Order     string              `json:"order,omitempty"` // id, once its credential was asked for
 }
 
 // Offer checks an application and makes an offer of it. It is refused with [ErrSchema], [ErrClaim], [ErrApplication] or

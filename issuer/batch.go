@@ -13,9 +13,24 @@ import (
 // those that are refused, and those whose credential is on its way already. A nil flight means that nothing is left to
 // send. An error means that the store failed, and nobody was answered.
 func (i *Issuer) prepare(requests []*request) (f *flight, sent []*request, err error) {
+	b, f, err := i.assemble(requests)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range b.answers {
+		i.answer(a.request, a.reply)
+	}
+	for _, m := range b.members {
+		sent = append(sent, m.request)
+	}
+	return f, sent, nil
+}
+
+// assemble is prepare but for the answers.
+func (i *Issuer) assemble(requests []*request) (b *batch, f *flight, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	b := &batch{issuer: i, tx: begin(i.cfg.Store)}
+	b = &batch{issuer: i, tx: begin(i.cfg.Store)}
 	if err := b.tx.get(rowState, &b.state); err != nil {
 		return nil, nil, err
 	}
@@ -23,12 +38,12 @@ func (i *Issuer) prepare(requests []*request) (f *flight, sent []*request, err e
 		if r.abandoned() {
 			continue
 		}
-		err := b.addRequest(r)
+		err := b.add(r)
 		var refusal *Refusal
-		switch {
-		case errors.As(err, &refusal):
-			r.answer(reply{err: refusal})
-		case err != nil:
+		if errors.As(err, &refusal) {
+			err = b.refuse(r, refusal)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}
@@ -47,12 +62,9 @@ func (i *Issuer) prepare(requests []*request) (f *flight, sent []*request, err e
 		i.flights.add(f)
 	}
 	for _, j := range b.joined { // after add: one may have joined a member of this batch
-		j.request.answer(reply{credential: j.credential, flight: i.flights.find(j.sequence)})
+		b.answers = append(b.answers, answered{j.request, reply{credential: j.credential, flight: i.flights.find(j.sequence)}})
 	}
-	for _, m := range b.members {
-		sent = append(sent, m.request)
-	}
-	return f, sent, nil
+	return b, f, nil
 }
 
 // batch is an entry in the making.
@@ -62,70 +74,76 @@ type batch struct {
 	state   state
 	members []*member
 	joined  []joined
+	answers []answered // due once the batch is written
 }
 
 // member is a request that goes into the entry.
 type member struct {
-	request     *request
-	record      *record
-	application application // when issuing
-	commitment  credential.Element
+	request    *request
+	record     *record
+	order      *order // when issuing
+	commitment credential.Element
 }
 
-// joined is a request whose credential was asked for before.
+// joined is a request whose credential was made before.
 type joined struct {
 	request    *request
 	credential string
 	sequence   uint64
 }
 
-func (b *batch) addRequest(r *request) error {
+type answered struct {
+	request *request
+	reply   reply
+}
+
+func (b *batch) add(r *request) error {
 	if r.issue != nil {
 		return b.addIssuance(r)
 	}
 	return b.addChange(r)
 }
 
-// addIssuance uses up the nonce and makes the credential, unless the application has one.
+// refuse answers a request with no, for good if it is an order's.
+func (b *batch) refuse(r *request, refusal *Refusal) error {
+	b.answers = append(b.answers, answered{r, reply{err: refusal}})
+	if r.issue == nil {
+		return nil
+	}
+	return b.issuer.decline(b.tx, r.issue.ID, refusal)
+}
+
+// addIssuance makes the credential of an order, unless it has one.
 func (b *batch) addIssuance(r *request) error {
-	a, err := b.issuer.authorize(b.tx, r.issue.accessToken)
-	if err != nil {
+	o := new(order)
+	switch err := b.tx.get(tableOrder+r.issue.ID, o); {
+	case err != nil:
 		return err
-	}
-	if err := useNonce(b.tx, r.issue.proof.Nonce, r.issue.nonceExpires); err != nil {
-		return err
-	}
-	if a.Credential != "" {
-		return b.join(r, a)
-	}
-	for _, m := range b.members { // the same wallet twice at once: the record is not written yet
-		if m.application.ID == a.ID {
-			return refuse(ErrUnavailable, "the offer is being answered: ask again")
+	case o.Refused != nil:
+		b.answers = append(b.answers, answered{r, reply{err: o.Refused}})
+		return nil
+	case o.Credential != "":
+		var old record
+		if err := b.tx.get(tableCredential+o.Credential, &old); err != nil {
+			return err
 		}
+		b.joined = append(b.joined, joined{r, old.ID, old.Sequence})
+		return nil
 	}
-	record, err := b.issuer.newRecord(r.issue.schema, a, r.issue.proof.HolderCommitment)
+	s, ok := b.issuer.schemas[o.Application.Schema]
+	if !ok {
+		return refuse(ErrConfiguration, "this agency no longer issues credentials of that type")
+	}
+	record, err := b.issuer.newRecord(s, o.Application, o.Holder)
 	if err != nil {
 		return err
 	}
 	record.Sequence = b.state.Next
-	commitment, _, err := b.issuer.wire(r.issue.schema, record).Commitment()
+	commitment, _, err := b.issuer.wire(s, record).Commitment()
 	if err != nil {
 		return errors.New("compute commitment: claims no longer fit the schema") // the cause quotes claims
 	}
-	b.members = append(b.members, &member{r, record, a, commitment})
-	return nil
-}
-
-// join gives the credential that the application has to the wallet that asked for it first.
-func (b *batch) join(r *request, a application) error {
-	var old record
-	if err := b.tx.get(tableCredential+a.Credential, &old); err != nil {
-		return err
-	}
-	if old.HolderCommitment != r.issue.proof.HolderCommitment {
-		return refuse(ErrOffer, "the offer was answered with another holder commitment: ask the agency for a new offer")
-	}
-	b.joined = append(b.joined, joined{r, old.ID, old.Sequence})
+	b.members = append(b.members, &member{r, record, o, commitment})
 	return nil
 }
 
@@ -135,11 +153,11 @@ func (b *batch) admit() error {
 	if len(b.members) == 0 || b.members[0].request.issue == nil {
 		return nil
 	}
-	s := b.members[0].request.issue.schema
+	s := b.issuer.schemas[b.members[0].record.Schema]
 	admissions := make([]Admission, len(b.members))
 	for n, m := range b.members {
 		admissions[n] = Admission{
-			Person: m.application.Person, Pseudonym: m.request.issue.proof.Pseudonym, Exclusive: s.OnePerPerson,
+			Person: m.record.Person, Pseudonym: m.order.Pseudonym, Exclusive: s.OnePerPerson,
 			Holding: Holding{b.issuer.cfg.DID, m.record.ID, s.Type, m.record.ValidFrom, m.record.ValidUntil},
 		}
 	}
@@ -149,9 +167,11 @@ func (b *batch) admit() error {
 	}
 	var admitted []*member
 	for n, m := range b.members {
-		if refusals[n] != nil {
-			// The nonce stays used; nothing else was written for this request.
-			m.request.answer(reply{err: refusals[n]})
+		var refusal *Refusal
+		if errors.As(refusals[n], &refusal) {
+			if err := b.refuse(m.request, refusal); err != nil {
+				return err
+			}
 			continue
 		}
 		admitted = append(admitted, m)
@@ -189,10 +209,10 @@ func (b *batch) seal() (*flight, error) {
 	in.Kind, in.Entry = signed.Header().Kind, signed.Bytes()
 	for _, m := range b.members {
 		it := item{Credential: m.record.ID}
-		if m.request.issue != nil {
-			it.Application, it.Nonce = m.application.ID, m.request.issue.proof.Nonce
-			m.application.Credential = m.record.ID
-			b.tx.put(tableApplication+m.application.ID, m.application)
+		if m.order != nil {
+			it.Order, m.order.Credential = m.order.ID, m.record.ID
+			b.tx.put(tableOrder+it.Order, m.order)
+			b.tx.delete(tableOpen + it.Order)
 			b.tx.put(tableCredential+m.record.ID, m.record)
 			b.tx.put(i.personRow(m.record), true)
 		} else {
@@ -214,7 +234,7 @@ func (i *Issuer) personRow(r *record) string {
 func (b *batch) payload() entry.Payload {
 	first := b.members[0].request
 	if first.issue != nil {
-		p := entry.CredentialsIssued{Schema: first.issue.schema.id}
+		p := entry.CredentialsIssued{Schema: b.members[0].record.SchemaID}
 		for _, m := range b.members {
 			p.Commitments = append(p.Commitments, m.commitment)
 		}

@@ -182,8 +182,9 @@ func TestOneOfferAskedTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// A wallet that went away before its request was looked at gets nothing, and can ask with the same nonce.
-func TestAbandonedRequest(t *testing.T) {
+// A wallet that went away once its request was accepted finds its credential, by the transaction that it was told or by asking
+// anew; the nonce is used.
+func TestWalletGoesAway(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
 	token := a.token(a.title(p, "1"))
 	proof := p.prove(t, a.statement(titleType, a.Nonce().Nonce))
@@ -192,11 +193,96 @@ func TestAbandonedRequest(t *testing.T) {
 	defer cancel()
 	_, err := a.Issue(ctx, token, titleType, proof)
 	wantRefusal(t, err, issuer.ErrUnavailable)
-	release()
-	if found, _, err := a.Credentials(issuer.List{Person: p.name}); err != nil || len(found) != 0 {
-		t.Errorf("%d credentials, %v", len(found), err)
+	var deferral *issuer.Deferral
+	if !errors.As(err, &deferral) || deferral.Transaction == "" || deferral.Interval <= 0 {
+		t.Fatalf("got %v, want a deferral", err)
 	}
-	must(a.Issue(t.Context(), token, titleType, proof))(t)
+	release()
+	first := must(a.Deferred(t.Context(), token, deferral.Transaction))(t)
+	_, err = a.Issue(t.Context(), token, titleType, proof)
+	wantRefusal(t, err, issuer.ErrNonce)
+	if again := must(a.ask(p, token, titleType))(t); again.Leaf != first.Leaf || a.ledger.count() != 2 { // one is that of busy
+		t.Errorf("leaves %d and %d, %d entries", first.Leaf, again.Leaf, a.ledger.count())
+	}
+	other := a.token(a.title(newPerson("Wang Fang"), "2"))
+	for _, wrong := range []struct{ token, transaction string }{{token, "x"}, {other, deferral.Transaction}} {
+		_, err := a.Deferred(t.Context(), wrong.token, wrong.transaction)
+		wantRefusal(t, err, issuer.ErrTransaction)
+	}
+	_, err = a.Deferred(t.Context(), "x", deferral.Transaction)
+	wantRefusal(t, err, issuer.ErrAccessToken)
+}
+
+// What was accepted is brought onto the chain after a restart, though nobody asks again.
+func TestAcceptedAndRestarted(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	proof := p.prove(t, a.statement(titleType, a.Nonce().Nonce))
+	first := newPerson("Wang Fang")
+	other := a.token(a.title(first, "2"))
+	before := first.prove(t, a.statement(titleType, a.Nonce().Nonce))
+	a.ledger.set(func(l *fakeLedger) { l.before = func(*entry.Entry) error { return errNetwork } })
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	go a.Issue(ctx, other, titleType, before) // is written as an intent
+	time.Sleep(50 * time.Millisecond)
+	_, err := a.Issue(ctx, token, titleType, proof) // is an order only
+	var deferral *issuer.Deferral
+	if !errors.As(err, &deferral) {
+		t.Fatalf("got %v, want a deferral", err)
+	}
+	a.ledger.set(func(l *fakeLedger) { l.before = nil })
+	a.restart()
+	eventually(t, "the credential is active", func() bool {
+		page, _, err := a.Credentials(issuer.List{Person: p.name})
+		return err == nil && len(page) == 1 && page[0].Status == issuer.Active
+	})
+	must(a.Deferred(t.Context(), token, deferral.Transaction))(t)
+}
+
+// A refusal by the register is what a wallet is told that asks again, and another wallet may then answer.
+func TestDeferredRefusal(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	a.mustIssue(p, a.title(p, "1"))
+	stranger := newPerson("Li Wei") // the same name with another master secret
+	token := a.token(a.title(p, "2"))
+	proof := stranger.prove(t, a.statement(titleType, a.Nonce().Nonce))
+	release := a.busy()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := a.Issue(ctx, token, titleType, proof)
+	var deferral *issuer.Deferral
+	if !errors.As(err, &deferral) {
+		t.Fatalf("got %v, want a deferral", err)
+	}
+	release()
+	_, err = a.Deferred(t.Context(), token, deferral.Transaction)
+	wantRefusal(t, err, issuer.ErrOtherSecret)
+	a.restart()
+	_, err = a.Deferred(t.Context(), token, deferral.Transaction)
+	wantRefusal(t, err, issuer.ErrOtherSecret)
+	must(a.ask(p, token, titleType))(t)
+}
+
+func TestNotify(t *testing.T) {
+	a, p := newAgency(t), newPerson("Li Wei")
+	token := a.token(a.title(p, "1"))
+	if err := a.Notify(token, "x", "credential_accepted"); !errors.Is(err, issuer.ErrNotification) {
+		t.Errorf("before the credential: %v", err)
+	}
+	must(a.ask(p, token, titleType))(t)
+	id, err := a.Notification(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range []string{"credential_accepted", "credential_accepted", "credential_deleted"} {
+		if err := a.Notify(token, id, event); err != nil {
+			t.Errorf("%s: %v", event, err)
+		}
+	}
+	wantRefusal(t, a.Notify(token, id, "credential_liked"), issuer.ErrEvent)
+	wantRefusal(t, a.Notify(token, "x", "credential_accepted"), issuer.ErrNotification)
+	wantRefusal(t, a.Notify("x", id, "credential_accepted"), issuer.ErrAccessToken)
 }
 
 // A refusal without a code is not the ledger's but some proxy's: the entry may be on the chain, so it is sent again.
@@ -466,14 +552,15 @@ func TestSealOfAnother(t *testing.T) {
 	}
 }
 
-// brokenStore fails from a commit on.
+// brokenStore fails once so many commits were made.
 type brokenStore struct {
 	records.Memory
 	broken atomic.Bool
+	left   atomic.Int64
 }
 
 func (s *brokenStore) Commit(rows map[string][]byte) error {
-	if s.broken.Load() {
+	if s.broken.Load() && s.left.Add(-1) < 0 {
 		return errors.New("disk is full")
 	}
 	return s.Memory.Commit(rows)
@@ -488,6 +575,11 @@ func TestStoreFails(t *testing.T) {
 	if _, err := a.Offer(t.Context(), a.title(p, "2")); err == nil {
 		t.Error("an offer that is not stored was made")
 	}
+	var refusal *issuer.Refusal
+	if _, err := a.ask(p, token, titleType); err == nil || errors.As(err, &refusal) || errors.Is(err, issuer.ErrUnavailable) {
+		t.Errorf("a request that is not stored was answered with %v", err)
+	}
+	store.left.Store(1) // the order is written, the intent is not
 	_, err := a.ask(p, token, titleType)
 	wantRefusal(t, err, issuer.ErrUnavailable)
 	if a.ledger.count() != 0 {
@@ -500,4 +592,7 @@ func TestStoreFails(t *testing.T) {
 	a.stop = nil
 	a.restart()
 	must(a.ask(p, token, titleType))(t)
+	if a.ledger.count() != 1 {
+		t.Errorf("%d entries, want 1", a.ledger.count())
+	}
 }

@@ -8,10 +8,10 @@ type Code string
 // Refusal is why the issuer refused. Its detail is for people, in our own words: never a claim's value, a person or an
 // inner error. Any other error of a method means that the issuer could not do its work.
 type Refusal struct {
-	Code   Code
-	Detail string
-	Claim  string // the claim that does not fit, with [ErrClaim]
-	Ledger string // the ledger's own code, with [ErrLedger]
+	Code   Code   `json:"code"`
+	Detail string `json:"detail,omitempty"`
+	Claim  string `json:"claim,omitempty"`  // the claim that does not fit, with [ErrClaim]
+	Ledger string `json:"ledger,omitempty"` // the ledger's own code, with [ErrLedger]
 }
 
 // Error is code and detail.
@@ -47,6 +47,9 @@ var (
 	ErrConfiguration = &Refusal{Code: "unknown-configuration"} // no such credential configuration
 	ErrNonce         = &Refusal{Code: "invalid-nonce"}         // not ours, expired or used
 	ErrProof         = &Refusal{Code: "invalid-proof"}         // missing, malformed, or it proves something else
+	ErrTransaction   = &Refusal{Code: "invalid-transaction"}   // no such credential request of that token
+	ErrNotification  = &Refusal{Code: "invalid-notification"}  // no such credential of that token
+	ErrEvent         = &Refusal{Code: "invalid-event"}         // not an event that wallets can tell of
 	ErrOffer         = &Refusal{Code: "other-offer"}           // the offer is for another configuration, or was answered with another commitment
 	ErrOtherSecret   = &Refusal{Code: "other-secret"}          // a second enrolment with another master secret
 	ErrOtherPerson   = &Refusal{Code: "other-person"}          // that master secret is another person's

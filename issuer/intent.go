@@ -1,9 +1,10 @@
 package issuer
 
 import (
-	"errors"
 	"fmt"
+	"time"
 
+	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -18,10 +19,9 @@ type intent struct {
 
 // item is a credential in an intent, with what must be undone if the ledger refuses the entry.
 type item struct {
-	Credential  string `json:"credential"`
-	Application string `json:"application,omitempty"`
-	Nonce       string `json:"nonce,omitempty"`
-	Reason      string `json:"reason,omitempty"`
+	Credential string `json:"credential"`
+	Order      string `json:"order,omitempty"`
+	Reason     string `json:"reason,omitempty"`
 }
 
 // sequenced is the key of a row by sequence number; keys rise with numbers.
@@ -43,6 +43,7 @@ func (i *Issuer) settle(f *flight) error {
 		switch f.Kind {
 		case entry.KindCredentialsIssued:
 			r.Status, r.Leaf = Active, f.receipt.FirstLeaf+uint64(n)
+			tx.expire(tableOrder+it.Order, i.now()+credential.UnixTime(i.cfg.TokenLifetime/time.Second))
 		case entry.KindCredentialsReinstated:
 			r.Status = Active
 		case entry.KindCredentialsSuspended:
@@ -118,19 +119,16 @@ func (i *Issuer) withdraw(f *flight) error {
 	return i.release(released)
 }
 
-// forget deletes a credential that never came onto the chain. Its offer can be answered again.
+// forget deletes a credential that never came onto the chain. Its order is open again.
 func (i *Issuer) forget(tx *transaction, r *record, it item) error {
 	tx.delete(tableCredential + r.ID)
 	tx.delete(i.personRow(r))
-	tx.delete(tableNonce + it.Nonce)
-	var a application
-	switch err := tx.get(tableApplication+it.Application, &a); {
-	case errors.Is(err, ErrAbsent):
-		return nil // expired meanwhile
-	case err != nil:
+	var o order
+	if err := tx.get(tableOrder+it.Order, &o); err != nil {
 		return err
 	}
-	a.Credential = ""
-	tx.put(tableApplication+a.ID, a)
+	o.Credential = ""
+	tx.put(tableOrder+it.Order, o)
+	tx.put(tableOpen+it.Order, true)
 	return nil
 }

@@ -12,20 +12,13 @@ import (
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
-// issuance is a credential request whose proof was verified.
-type issuance struct {
-	accessToken  string
-	schema       *schema
-	proof        openid.EnrolmentProof
-	nonceExpires credential.UnixTime
-}
-
-// Issue answers a credential request: it verifies the enrolment proof, enrols the person, and waits until the
-// commitment is sealed. The same access token with the same holder commitment, and a fresh nonce, gets the same
-// credential again, so that a wallet that lost the connection while it waited loses nothing.
+// Issue answers a credential request: it verifies the enrolment proof, writes an order down, and waits until the commitment is
+// sealed. If that takes too long it returns a [Deferral], whose transaction [Issuer.Deferred] takes. The same access token with
+// the same holder commitment, and a fresh nonce, gets the same credential again, so that a wallet that lost the connection while
+// it waited loses nothing.
 //
 // Refused with [ErrAccessToken], [ErrConfiguration], [ErrOffer], [ErrNonce], [ErrProof], [ErrOtherSecret],
-// [ErrOtherPerson], [ErrOnePerPerson] or [ErrLedger]. With [ErrUnavailable] the outcome is open: ask again.
+// [ErrOtherPerson], [ErrOnePerPerson] or [ErrLedger].
 func (i *Issuer) Issue(ctx context.Context, accessToken, configuration string, proof openid.EnrolmentProof) (*openid.IssuedCredential, error) {
 	a, err := i.authorize(begin(i.cfg.Store), accessToken)
 	if err != nil {
@@ -45,14 +38,11 @@ func (i *Issuer) Issue(ctx context.Context, accessToken, configuration string, p
 	if err := i.verifyEnrolment(s, proof); err != nil {
 		return nil, err
 	}
-	outcome, err := i.send(ctx, &request{
-		group: string(entry.KindCredentialsIssued) + " " + configuration,
-		issue: &issuance{accessToken, s, proof, expires},
-	})
+	o, err := i.accept(accessToken, proof, expires)
 	if err != nil {
 		return nil, err
 	}
-	return i.deliver(s, outcome)
+	return i.outcome(ctx, o, i.cfg.SealWait)
 }
 
 // verifyEnrolment checks the holder's proof. Every public input is ours but the two that it is about.

@@ -58,7 +58,7 @@ type Config struct {
 	// the chain only for whoever proves to hold it: a wallet can fetch it after a long outage of the ledger.
 	TokenLifetime time.Duration
 	NonceLifetime time.Duration    // 0: 5 minutes
-	SealWait      time.Duration    // how long one request waits for the seal; 0: 45 s
+	SealWait      time.Duration    // how long one request waits for the seal; 0: 20 s
 	RetryPause    time.Duration    // before the ledger is asked again after a failure; 0: one second
 	Clock         func() time.Time // nil: time.Now
 	Logger        *slog.Logger     // nil: slog.Default()
@@ -76,6 +76,7 @@ type Issuer struct {
 
 	mu      sync.Mutex // guards the rows of Store: whoever reads to write holds it
 	flights flights
+	waits   map[string]*wait // by order, for those under way
 	queue   chan *request
 	sealing chan *flight
 	running atomic.Bool // Run is past recovery and has not failed
@@ -108,7 +109,7 @@ func New(cfg Config) (*Issuer, error) {
 	i := &Issuer{
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
-		queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
+		waits: make(map[string]*wait), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}
 	for _, s := range cfg.Schemas {
@@ -150,7 +151,7 @@ func (cfg *Config) setDefaults() {
 	set(&cfg.OfferLifetime, time.Hour)
 	set(&cfg.TokenLifetime, 24*time.Hour)
 	set(&cfg.NonceLifetime, 5*time.Minute)
-	set(&cfg.SealWait, 45*time.Second)
+	set(&cfg.SealWait, 20*time.Second)
 	set(&cfg.RetryPause, time.Second)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -59,7 +59,8 @@ func (i *Issuer) seal(ctx context.Context, f *flight) error {
 	}
 }
 
-// purgeAll deletes, every minute, what nobody can use any more: offers with their claims, codes, tokens, nonces.
+// purgeAll deletes, every minute, what nobody can use any more: offers with their claims, codes, tokens, nonces. Then it looks
+// whether orders wait for room in the queue.
 func (i *Issuer) purgeAll(ctx context.Context) error {
 	const perCommit = 1000
 	for {
@@ -71,6 +72,11 @@ func (i *Issuer) purgeAll(ctx context.Context) error {
 		}
 		if n == perCommit {
 			continue
+		}
+		if i.running.Load() {
+			if err := i.takeUp(); err != nil {
+				return err
+			}
 		}
 		if err := sleep(ctx, purgeInterval); err != nil {
 			return err

@@ -26,13 +26,13 @@ type Ledger interface {
 	Await(ctx context.Context, index uint64, level entry.Level) (entry.Receipt, error)
 }
 
-// request is a wallet's or a clerk's wish to have something on the chain.
+// request is something to get onto the chain: an order, or a clerk's change.
 type request struct {
 	group   string          // requests of one group may share an entry
-	issue   *issuance       // or
+	issue   *order          // or
 	change  *change         // exactly one of the two
-	done    <-chan struct{} // closed when nobody waits any more
-	replies chan reply      // room for the one answer
+	done    <-chan struct{} // of a change: closed when nobody waits any more
+	replies chan reply      // of a change: room for the one answer
 }
 
 // reply says where to wait, or why not.
@@ -51,7 +51,15 @@ func (r *request) abandoned() bool {
 	}
 }
 
-func (r *request) answer(a reply) { r.replies <- a }
+// answer tells who waits. An order that is on its way is finished when its flight lands.
+func (i *Issuer) answer(r *request, a reply) {
+	switch {
+	case r.issue == nil:
+		r.replies <- a
+	case a.err != nil || a.flight == nil:
+		i.finish(r.issue.ID, a.err)
+	}
+}
 
 // flight is an intent on its way.
 type flight struct {
@@ -122,6 +130,9 @@ func (i *Issuer) sendAll(ctx context.Context) error {
 	if err := i.recover(ctx); err != nil {
 		return fmt.Errorf("take up where we were: %w", err)
 	}
+	if err := i.takeUp(); err != nil {
+		return err
+	}
 	i.running.Store(true)
 	var waiting []*request
 	for {
@@ -183,7 +194,7 @@ func (i *Issuer) sendBatch(ctx context.Context, requests []*request) (*Refusal, 
 	}
 	if refusal == nil {
 		for n, r := range sent {
-			r.answer(reply{credential: f.Items[n].Credential, flight: f}) // prepare gives both in one order
+			i.answer(r, reply{credential: f.Items[n].Credential, flight: f}) // prepare gives both in one order
 		}
 		return nil, i.awaitSeal(ctx, f)
 	}
@@ -193,8 +204,8 @@ func (i *Issuer) sendBatch(ctx context.Context, requests []*request) (*Refusal, 
 	if len(sent) > 1 && slices.Contains(memberFaults, refusal.Ledger) {
 		return refusal, i.sendEach(ctx, sent)
 	}
-	for _, r := range sent {
-		r.answer(reply{err: refusal})
+	if err := i.declineAll(sent, refusal); err != nil {
+		return nil, err
 	}
 	if refusal.Ledger == client.ErrSequence.Code {
 		return refusal, fmt.Errorf("entry %d: the chain has another entry of ours: %w", f.Sequence, ErrForeignEntry)
@@ -213,10 +224,7 @@ func (i *Issuer) sendEach(ctx context.Context, requests []*request) error {
 			return err
 		}
 		if refusal != nil && (refusal.Ledger == client.ErrQuota.Code || refusal.Ledger == "full") {
-			for _, later := range requests[n+1:] {
-				later.answer(reply{err: refusal})
-			}
-			return nil
+			return i.declineAll(requests[n+1:], refusal)
 		}
 	}
 	return nil
@@ -281,7 +289,8 @@ func (i *Issuer) refused(f *flight, refusal *Refusal) error {
 	return nil
 }
 
-// land ends a flight: with nil once it is settled, with a refusal once it is withdrawn.
+// land ends a flight: with nil once it is settled, with a refusal once it is withdrawn. The orders in one that was withdrawn may
+// be tried again one by one, and are finished then.
 func (i *Issuer) land(f *flight, refusal *Refusal) {
 	i.mu.Lock()
 	delete(i.flights.under, f.Sequence)
@@ -290,6 +299,11 @@ func (i *Issuer) land(f *flight, refusal *Refusal) {
 		f.err = refusal
 	}
 	close(f.done)
+	for _, it := range f.Items {
+		if refusal == nil && it.Order != "" {
+			i.finish(it.Order, nil)
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

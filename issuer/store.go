@@ -88,6 +88,11 @@ func (t *transaction) delete(key string) { t.rows[key] = nil }
 // putUntil is put for a row that is worthless, and to be purged, after a time.
 func (t *transaction) putUntil(key string, value any, until credential.UnixTime) {
 	t.put(key, value)
+	t.expire(key, until)
+}
+
+// expire says from when on a row is worthless, and to be purged.
+func (t *transaction) expire(key string, until credential.UnixTime) {
 	t.put(fmt.Sprintf("%s%016x/%s", tableExpiry, int64(until), key), true)
 }
 
@@ -113,6 +118,8 @@ const (
 	tableApplication = "application/" // by id: what a clerk entered
 	tableCode        = "code/"        // by digest: pre-authorized codes not yet used
 	tableToken       = "token/"       // by digest: access tokens
+	tableOrder       = "order/"       // by id: credential requests that were accepted
+	tableOpen        = "open/"        // by id: orders that are not in an intent yet
 	tableNonce       = "nonce/"       // nonces that were used
 	tableExpiry      = "expiry/"      // by time: rows to purge
 	tableCredential  = "credential/"  // by id, which rises with time

@@ -302,3 +302,6 @@ func (c *IssuedCredential) Commitment() (commitment, leaf credential.Element, er
 
 // EncodeBytes is how byte strings stand in our JSON: base64url without padding.
 func EncodeBytes(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// NotificationEvents are what a wallet can tell an issuer of a credential (OpenID4VCI 1.0 section 11.1).
+var NotificationEvents = []string{"credential_accepted", "credential_failure", "credential_deleted"}
