@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -36,6 +37,12 @@ func parseCheckpoint(signed []byte, origin string, verifier note.Verifier) (chec
 	rest, err := c.Unmarshal([]byte(n.Text))
 	if err != nil {
 		return checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	// x/mod reads signatures in base64 of two spellings; what we signed has one.
+	for _, s := range n.Sigs {
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return checkpoint{}, errors.New("checkpoint: a signature is not canonical base64")
+		}
 	}
 	if len(rest) > 0 || c.Origin != origin || len(c.Hash) != tlog.HashSize {
 		return checkpoint{}, errors.New("checkpoint is of another origin or form")

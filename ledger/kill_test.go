@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -150,7 +151,8 @@ func TestSIGKILL(t *testing.T) {
 				}
 				acks[fields[1]] = fields[2]
 			default:
-				t.Fatalf("the process says %s", line)
+				rest, _ := io.ReadAll(lines)
+				t.Fatalf("the process says %s%s", line, rest)
 			}
 		}
 		deadline.Stop()

@@ -74,7 +74,7 @@ func parsePair(row []byte) (pair, error) {
 	}
 	schema, err := credential.ParseElement(row[:credential.ElementSize])
 	if err != nil {
-		return pair{}, err
+		return pair{}, fmt.Errorf("pair: %w: %w", err, errDamaged)
 	}
 	return pair{
 		pairName: pairName{schema, string(row[fixed:])},
@@ -123,7 +123,7 @@ func readLeaf(r Reader, index uint64) (leaf, error) {
 	}
 	value, err := credential.ParseElement(row[:credential.ElementSize])
 	if err != nil {
-		return leaf{}, fmt.Errorf("leaf %d: %w", index, err)
+		return leaf{}, fmt.Errorf("leaf %d: %w: %w", index, err, errDamaged)
 	}
 	return leaf{value, binary.BigEndian.Uint32(row[credential.ElementSize:]), status(row[len(row)-1])}, nil
 }
