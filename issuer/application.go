@@ -35,7 +35,8 @@ func (Application) LogValue() slog.Value { return slog.StringValue("[redacted]")
 // Offer is what the clerk hands on. Whoever has the link, and the transaction code if there is one, is the person.
 type Offer struct {
 	ID        string              `json:"id"`
-	Link      string              `json:"link"`
+	Link      string              `json:"link"`      // by value
+	Reference string              `json:"reference"` // by reference: short enough for a QR code
 	TxCode    string              `json:"tx_code,omitempty"`
 	ExpiresAt credential.UnixTime `json:"expires_at"`
 }
@@ -56,6 +57,7 @@ type application struct {
 	ExpiresAt credential.UnixTime `json:"expires_at"` // of the code
 	TxCode    string              `json:"tx_digits,omitempty"`
 	Tries     int                 `json:"tries,omitempty"`
+	Reference string              `json:"reference"`       // key of the row of the offer by reference
 	Order     string              `json:"order,omitempty"` // id, once its credential was asked for
 }
 
@@ -76,20 +78,35 @@ func (i *Issuer) Offer(ctx context.Context, a Application) (Offer, error) {
 	if a.TxCode {
 		row.TxCode = newTxCode()
 	}
-	link, err := i.offer(a.Schema, code, row.TxCode).Link()
+	offer, reference := i.offer(a.Schema, code, row.TxCode), webapi.RandomID()
+	link, err := offer.Link()
 	if err != nil {
 		return Offer{}, fmt.Errorf("make offer: %w", err)
 	}
+	row.Reference = referenceRow(reference)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	tx := begin(i.cfg.Store)
 	tx.putUntil(tableApplication+row.ID, row, credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime+i.cfg.TokenLifetime)))
 	tx.putUntil(codeRow(code), row.ID, row.ExpiresAt)
+	tx.putUntil(row.Reference, offer, row.ExpiresAt)
 	if err := tx.commit(); err != nil {
 		return Offer{}, fmt.Errorf("make offer: %w", err)
 	}
 	i.cfg.Logger.InfoContext(ctx, "offer made", slog.String("offer", row.ID), slog.String("schema", a.Schema))
-	return Offer{row.ID, link, row.TxCode, row.ExpiresAt}, nil
+	return Offer{row.ID, link, openid.ReferenceLink(i.cfg.URL + offersPath + reference), row.TxCode, row.ExpiresAt}, nil
+}
+
+// OfferAt is the offer that a link names by reference, until its code is used, or [ErrNotFound].
+func (i *Issuer) OfferAt(reference string) (*openid.CredentialOffer, error) {
+	offer := new(openid.CredentialOffer)
+	switch err := begin(i.cfg.Store).get(referenceRow(reference), offer); {
+	case errors.Is(err, ErrAbsent):
+		return nil, refuse(ErrNotFound, "the offer is unknown, used or expired: ask the agency for a new one")
+	case err != nil:
+		return nil, fmt.Errorf("look up an offer: %w", err)
+	}
+	return offer, nil
 }
 
 func (i *Issuer) offer(schemaType, code, txCode string) openid.CredentialOffer {

@@ -47,6 +47,8 @@ var (
 	ErrConfiguration = &Refusal{Code: "unknown-configuration"} // no such credential configuration
 	ErrNonce         = &Refusal{Code: "invalid-nonce"}         // not ours, expired or used
 	ErrProof         = &Refusal{Code: "invalid-proof"}         // missing, malformed, or it proves something else
+	ErrIdentifier    = &Refusal{Code: "unknown-identifier"}    // not a credential identifier of the token response, or none
+	ErrDetails       = &Refusal{Code: "invalid-details"}       // authorization details that the offer does not cover
 	ErrTransaction   = &Refusal{Code: "invalid-transaction"}   // no such credential request of that token
 	ErrNotification  = &Refusal{Code: "invalid-notification"}  // no such credential of that token
 	ErrEvent         = &Refusal{Code: "invalid-event"}         // not an event that wallets can tell of

@@ -377,7 +377,7 @@ func (a *agency) code(application issuer.Application) string {
 // token makes an offer and redeems it.
 func (a *agency) token(application issuer.Application) string {
 	a.t.Helper()
-	return must(a.Token(a.code(application), ""))(a.t).AccessToken
+	return must(a.Token(context.Background(), issuer.TokenRequest{Code: a.code(application), TxCode: ""}))(a.t).AccessToken
 }
 
 // ask asks for the credential of an access token.

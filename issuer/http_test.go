@@ -2,6 +2,7 @@ package issuer_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -327,7 +328,7 @@ func TestAdminAPI(t *testing.T) {
 	if err != nil || parsed.CredentialIssuer != agencyURL {
 		t.Fatal(parsed, err)
 	}
-	token := must(a.Token(parsed.Grants.PreAuthorized.Code, ""))(t).AccessToken
+	token := must(a.Token(context.Background(), issuer.TokenRequest{Code: parsed.Grants.PreAuthorized.Code, TxCode: ""}))(t).AccessToken
 	must(a.ask(p, token, titleType))(t)
 	id := a.newest().ID
 

@@ -30,6 +30,8 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth/dpop"
+	"github.com/bulla-id/bulla/internal/oauth/once"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -66,13 +68,14 @@ type Config struct {
 
 // Issuer is one agency. Its methods are safe for concurrent use. Nothing gets onto the chain but while Run runs.
 type Issuer struct {
-	cfg       Config
-	base      string               // the path of URL, without a slash at the end
-	schemas   map[string]*schema   // by type
-	registers map[string]*Register // those that the schemas use, by name
-	admin     *webapi.Authority
-	tagKey    []byte
-	nonceKey  []byte
+	cfg        Config
+	base       string               // the path of URL, without a slash at the end
+	schemas    map[string]*schema   // by type
+	registers  map[string]*Register // those that the schemas use, by name
+	admin      *webapi.Authority
+	possession *dpop.Verifier // of wallets\' keys
+	tagKey     []byte
+	nonceKey   []byte
 
 	mu      sync.Mutex // guards the rows of Store: whoever reads to write holds it
 	flights flights
@@ -112,6 +115,9 @@ func New(cfg Config) (*Issuer, error) {
 		waits: make(map[string]*wait), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}
+	if i.possession, err = possession(cfg.Clock); err != nil {
+		return nil, fmt.Errorf("new issuer: %w", err)
+	}
 	for _, s := range cfg.Schemas {
 		if err := i.addSchema(s); err != nil {
 			return nil, fmt.Errorf("new issuer: %w", err)
@@ -121,6 +127,18 @@ func New(cfg Config) (*Issuer, error) {
 		return nil, fmt.Errorf("new issuer: %w", err)
 	}
 	return i, nil
+}
+
+// maxProofs is how many proofs of possession are remembered against replay; those of wallets without a good code or token are not.
+const maxProofs = 1 << 16
+
+// possession checks wallets' proofs of possession. Nonces are taken and not asked for: a proof without one is fresh for a minute.
+func possession(clock func() time.Time) (*dpop.Verifier, error) {
+	nonces, err := dpop.NewNonces(nil, 5*time.Minute, clock)
+	if err != nil {
+		return nil, err
+	}
+	return dpop.New(dpop.Config{Clock: clock, Replays: once.NewMemory(maxProofs, clock), Nonces: nonces})
 }
 
 func (cfg *Config) validate() error {

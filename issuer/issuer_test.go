@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -117,23 +118,23 @@ func TestNonceIsUsedOnceAndExpires(t *testing.T) {
 func TestCodeIsUsedOnceAndExpires(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
 	code := a.code(a.title(p, "1"))
-	if _, err := a.Token(code, "123456"); err == nil {
+	if _, err := a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: "123456"}); err == nil {
 		t.Error("a transaction code that was not asked for is taken")
 	} else {
 		wantRefusal(t, err, issuer.ErrRequest)
 	}
-	if _, err := a.Token(code, ""); err != nil {
+	if _, err := a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: ""}); err != nil {
 		t.Fatal(err)
 	}
 	a.restart()
-	_, err := a.Token(code, "")
+	_, err := a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: ""})
 	wantRefusal(t, err, issuer.ErrGrant)
-	_, err = a.Token("made up", "")
+	_, err = a.Token(context.Background(), issuer.TokenRequest{Code: "made up", TxCode: ""})
 	wantRefusal(t, err, issuer.ErrGrant)
 
 	late := a.code(a.title(p, "1"))
 	a.clock.Advance(time.Hour)
-	_, err = a.Token(late, "")
+	_, err = a.Token(context.Background(), issuer.TokenRequest{Code: late, TxCode: ""})
 	wantRefusal(t, err, issuer.ErrGrant)
 }
 
@@ -180,23 +181,23 @@ func TestTransactionCode(t *testing.T) {
 	}
 
 	code, o := offered()
-	_, err := a.Token(code, "")
+	_, err := a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: ""})
 	wantRefusal(t, err, issuer.ErrRequest)
 	for range 4 {
-		_, err = a.Token(code, wrong(o))
+		_, err = a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: wrong(o)})
 		wantRefusal(t, err, issuer.ErrGrant)
 	}
-	if _, err := a.Token(code, o.TxCode); err != nil {
+	if _, err := a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: o.TxCode}); err != nil {
 		t.Errorf("right after four wrong ones: %v", err)
 	}
 
 	code, o = offered()
 	for range 5 {
 		a.restart() // tries are counted over restarts
-		_, err = a.Token(code, wrong(o))
+		_, err = a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: wrong(o)})
 		wantRefusal(t, err, issuer.ErrGrant)
 	}
-	_, err = a.Token(code, o.TxCode)
+	_, err = a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: o.TxCode})
 	wantRefusal(t, err, issuer.ErrGrant)
 }
 
@@ -336,7 +337,7 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 	application := a.title(p, "a parcel of that name")
 	application.Claims["use"] = "farm"
 	code := a.code(application)
-	token := must(a.Token(code, ""))(t).AccessToken
+	token := must(a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: ""}))(t).AccessToken
 	issued := must(a.ask(p, token, titleType))(t)
 	known := a.newest()
 	if _, err := a.Revoke(t.Context(), known.ID, "a reason of the clerk"); err != nil {

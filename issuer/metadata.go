@@ -1,17 +1,20 @@
 package issuer
 
 import (
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 )
 
 // Metadata describes the issuer to wallets (OpenID4VCI 1.0 section 12.2).
 func (i *Issuer) Metadata() openid.IssuerMetadata {
 	m := openid.IssuerMetadata{
-		CredentialIssuer:   i.cfg.URL,
-		CredentialEndpoint: i.cfg.URL + credentialPath,
-		NonceEndpoint:      i.cfg.URL + noncePath,
-		Display:            openid.DisplayOf(i.cfg.Name),
-		Configurations:     make(map[string]openid.CredentialConfiguration, len(i.schemas)),
+		CredentialIssuer:     i.cfg.URL,
+		CredentialEndpoint:   i.cfg.URL + credentialPath,
+		NonceEndpoint:        i.cfg.URL + noncePath,
+		DeferredEndpoint:     i.cfg.URL + deferredPath,
+		NotificationEndpoint: i.cfg.URL + notificationPath,
+		Display:              openid.DisplayOf(i.cfg.Name),
+		Configurations:       make(map[string]openid.CredentialConfiguration, len(i.schemas)),
 	}
 	for id, s := range i.schemas {
 		m.Configurations[id] = i.configuration(s)
@@ -59,5 +62,6 @@ func (i *Issuer) ServerMetadata() openid.ServerMetadata {
 		TokenEndpoint:             i.cfg.URL + tokenPath,
 		GrantTypes:                []string{openid.PreAuthorizedGrant},
 		AnonymousPreAuthorization: true,
+		DPoPAlgorithms:            []string{string(jose.ES256), string(jose.EdDSA)},
 	}
 }

@@ -117,6 +117,7 @@ const (
 	rowState         = "state"
 	tableApplication = "application/" // by id: what a clerk entered
 	tableCode        = "code/"        // by digest: pre-authorized codes not yet used
+	tableReference   = "offer/"       // by digest: offers by reference
 	tableToken       = "token/"       // by digest: access tokens
 	tableOrder       = "order/"       // by id: credential requests that were accepted
 	tableOpen        = "open/"        // by id: orders that are not in an intent yet

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/oauth/dpop"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
 )
@@ -20,6 +22,17 @@ import (
 type token struct {
 	Application string              `json:"application"`
 	ExpiresAt   credential.UnixTime `json:"expires_at"`
+	Thumbprint  string              `json:"jkt,omitempty"` // of the key that it is bound to (DPoP); empty: a bearer token
+	// Identified says that the token response had credential identifiers, so that the credential request must have one.
+	Identified bool `json:"identified,omitempty"`
+}
+
+// TokenRequest is a wallet's token request.
+type TokenRequest struct {
+	Code, TxCode string
+	Proof        *dpop.Proof // that the wallet has a key, which the token is then bound to; it is used up with the code
+	// Details asks for credential identifiers: the configuration must be the offer's.
+	Details []openid.AuthorizationDetail
 }
 
 // Codes and tokens have 256 random bits: a plain digest hides them.
@@ -27,58 +40,104 @@ func codeRow(code string) string {
 	return tableCode + credential.DigestOf([]byte(code)).String()
 }
 
+func referenceRow(reference string) string {
+	return tableReference + credential.DigestOf([]byte(reference)).String()
+}
+
 func tokenRow(accessToken string) string {
 	return tableToken + credential.DigestOf([]byte(accessToken)).String()
 }
 
 // Token exchanges a pre-authorized code, and the transaction code if the offer has one, for an access token. A code
-// works once; five wrong transaction codes lock the offer. Refused with [ErrGrant], or with [ErrRequest] if a
-// transaction code is missing or was not asked for.
-func (i *Issuer) Token(code, txCode string) (openid.TokenResponse, error) {
+// works once; five wrong transaction codes lock the offer. Refused with [ErrGrant], with [ErrRequest] if a
+// transaction code is missing or was not asked for, with [ErrDetails], or as [dpop.Verifier.Use].
+func (i *Issuer) Token(ctx context.Context, r TokenRequest) (openid.TokenResponse, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	tx := begin(i.cfg.Store)
-	a, err := i.redeem(tx, code, txCode)
+	a, err := i.redeem(tx, r.Code, r.TxCode)
 	if err != nil {
 		if commitErr := tx.commit(); commitErr != nil { // a try that is not counted is no try
 			return openid.TokenResponse{}, commitErr
 		}
 		return openid.TokenResponse{}, err
 	}
-	accessToken := webapi.RandomID()
-	expires := i.now() + credential.UnixTime(i.cfg.TokenLifetime/time.Second)
-	tx.putUntil(tokenRow(accessToken), token{a, expires}, expires)
+	answer := openid.TokenResponse{AccessToken: webapi.RandomID(), TokenType: "Bearer", ExpiresIn: int(i.cfg.TokenLifetime / time.Second)}
+	row := token{Application: a.ID, ExpiresAt: i.now() + credential.UnixTime(i.cfg.TokenLifetime/time.Second)}
+	if answer.Details, err = identify(r.Details, a.Schema); err != nil {
+		return openid.TokenResponse{}, err
+	}
+	row.Identified = len(answer.Details) > 0
+	if r.Proof != nil {
+		if err := i.possession.Use(ctx, r.Proof); err != nil { // the code stays good
+			return openid.TokenResponse{}, err
+		}
+		answer.TokenType, row.Thumbprint = dpop.Header, r.Proof.Thumbprint
+	}
+	tx.putUntil(tokenRow(answer.AccessToken), row, row.ExpiresAt)
 	if err := tx.commit(); err != nil {
 		return openid.TokenResponse{}, fmt.Errorf("make access token: %w", err)
 	}
-	return openid.TokenResponse{AccessToken: accessToken, TokenType: "Bearer", ExpiresIn: int(i.cfg.TokenLifetime / time.Second)}, nil
+	return answer, nil
 }
 
-// redeem uses up a code and returns the application's id.
-func (i *Issuer) redeem(tx *transaction, code, txCode string) (string, error) {
+// identify names the offer's one credential to a wallet that asked for names. Other wallets ask by configuration.
+func identify(asked []openid.AuthorizationDetail, configuration string) ([]openid.AuthorizationDetail, error) {
+	for _, d := range asked {
+		if d.Type != openid.CredentialDetail || d.Configuration != configuration {
+			return nil, refuse(ErrDetails, "the offer is for one credential of another type")
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	return []openid.AuthorizationDetail{{Type: openid.CredentialDetail, Configuration: configuration, Identifiers: []string{configuration}}}, nil
+}
+
+// Binding is how an access token must be presented.
+type Binding struct {
+	Thumbprint string // of the key; empty: as a bearer token
+	Identified bool   // credentials are asked for by identifier
+}
+
+// Binding tells how an access token must be presented, or is refused with [ErrAccessToken].
+func (i *Issuer) Binding(accessToken string) (Binding, error) {
+	tx := begin(i.cfg.Store)
+	if _, err := i.authorize(tx, accessToken); err != nil {
+		return Binding{}, err
+	}
+	var t token
+	if err := tx.get(tokenRow(accessToken), &t); err != nil {
+		return Binding{}, err
+	}
+	return Binding{t.Thumbprint, t.Identified}, nil
+}
+
+// redeem uses up a code and returns its application.
+func (i *Issuer) redeem(tx *transaction, code, txCode string) (a application, err error) {
 	unknown := refuse(ErrGrant, "the code is unknown, used or expired: ask the agency for a new offer")
 	var id string
-	var a application
-	err := tx.get(codeRow(code), &id)
+	err = tx.get(codeRow(code), &id)
 	if err == nil {
 		err = tx.get(tableApplication+id, &a)
 	}
 	switch {
 	case errors.Is(err, ErrAbsent):
-		return "", unknown
+		return a, unknown
 	case err != nil:
-		return "", err
+		return a, err
 	case i.now() >= a.ExpiresAt:
-		return "", unknown
+		return a, unknown
 	case a.TxCode == "" && txCode != "":
-		return "", refuse(ErrRequest, "the offer has no transaction code")
+		return a, refuse(ErrRequest, "the offer has no transaction code")
 	case a.TxCode != "" && txCode == "":
-		return "", refuse(ErrRequest, "the offer needs a transaction code")
+		return a, refuse(ErrRequest, "the offer needs a transaction code")
 	case subtle.ConstantTimeCompare([]byte(a.TxCode), []byte(txCode)) != 1:
-		return "", i.countTry(tx, codeRow(code), a)
+		return a, i.countTry(tx, codeRow(code), a)
 	}
 	tx.delete(codeRow(code))
-	return a.ID, nil
+	tx.delete(a.Reference)
+	return a, nil
 }
 
 func (i *Issuer) countTry(tx *transaction, codeRow string, a application) error {
@@ -86,6 +145,7 @@ func (i *Issuer) countTry(tx *transaction, codeRow string, a application) error 
 	if a.Tries >= maxTries {
 		tx.delete(codeRow)
 		tx.delete(tableApplication + a.ID)
+		tx.delete(a.Reference)
 		return refuse(ErrGrant, "wrong transaction code, too often: ask the agency for a new offer")
 	}
 	tx.put(tableApplication+a.ID, a)

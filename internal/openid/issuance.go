@@ -56,6 +56,11 @@ const (
 	maxLink       = 16 << 10
 )
 
+// ReferenceLink is an offer by reference: the address is where wallets fetch it.
+func ReferenceLink(address string) string {
+	return offerScheme + "?" + url.Values{"credential_offer_uri": {address}}.Encode()
+}
+
 // Link is the offer by value.
 func (o CredentialOffer) Link() (string, error) {
 	text, err := json.Marshal(o)
@@ -120,11 +125,13 @@ const (
 
 // IssuerMetadata describes a credential issuer.
 type IssuerMetadata struct {
-	CredentialIssuer   string                             `json:"credential_issuer"`
-	CredentialEndpoint string                             `json:"credential_endpoint"`
-	NonceEndpoint      string                             `json:"nonce_endpoint"`
-	Display            []Display                          `json:"display,omitempty"`
-	Configurations     map[string]CredentialConfiguration `json:"credential_configurations_supported"`
+	CredentialIssuer     string                             `json:"credential_issuer"`
+	CredentialEndpoint   string                             `json:"credential_endpoint"`
+	NonceEndpoint        string                             `json:"nonce_endpoint"`
+	DeferredEndpoint     string                             `json:"deferred_credential_endpoint,omitempty"`
+	NotificationEndpoint string                             `json:"notification_endpoint,omitempty"`
+	Display              []Display                          `json:"display,omitempty"`
+	Configurations       map[string]CredentialConfiguration `json:"credential_configurations_supported"`
 }
 
 // Display is a name in one language.
@@ -177,13 +184,26 @@ type ServerMetadata struct {
 	TokenEndpoint             string   `json:"token_endpoint"`
 	GrantTypes                []string `json:"grant_types_supported"`
 	AnonymousPreAuthorization bool     `json:"pre-authorized_grant_anonymous_access_supported"`
+	DPoPAlgorithms            []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449: tokens can be bound to a key
 }
 
 // TokenResponse answers a pre-authorized code.
 type TokenResponse struct {
 	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"` // Bearer
+	TokenType   string `json:"token_type"` // Bearer, or DPoP
 	ExpiresIn   int    `json:"expires_in"` // seconds
+	// Details are there if the request had some: then a credential is asked for by an identifier of them.
+	Details []AuthorizationDetail `json:"authorization_details,omitempty"`
+}
+
+// CredentialDetail is the type of our authorization details (RFC 9396, OpenID4VCI 1.0 section 5.1.1).
+const CredentialDetail = "openid_credential"
+
+// AuthorizationDetail asks for a kind of credential and, in an answer, names the credentials that can be had.
+type AuthorizationDetail struct {
+	Type          string   `json:"type"`
+	Configuration string   `json:"credential_configuration_id"`
+	Identifiers   []string `json:"credential_identifiers,omitempty"`
 }
 
 // Error is how OAuth and OpenID endpoints refuse. The description is printable ASCII.
@@ -238,9 +258,23 @@ func (c EnrolmentChallenge) Element() (credential.Element, error) {
 	return credential.Challenge(c)
 }
 
-// CredentialResponse carries the credential.
+// CredentialResponse carries the credential or, with status 202, what to ask for it with later.
 type CredentialResponse struct {
-	Credentials []CredentialItem `json:"credentials"`
+	Credentials  []CredentialItem `json:"credentials,omitempty"`
+	Notification string           `json:"notification_id,omitempty"`
+	Transaction  string           `json:"transaction_id,omitempty"`
+	Interval     int              `json:"interval,omitempty"` // seconds to wait at least
+}
+
+// DeferredRequest asks for a credential that was not there yet.
+type DeferredRequest struct {
+	Transaction string `json:"transaction_id"`
+}
+
+// Notification tells an issuer what became of a credential.
+type Notification struct {
+	ID    string `json:"notification_id"`
+	Event string `json:"event"` // one of NotificationEvents
 }
 
 // CredentialItem wraps one credential, as the standard does.
