@@ -20,6 +20,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/store"
@@ -80,7 +81,8 @@ func TestKilledChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, raw := range c.opening()[1:] {
+	plenty := entry.IssuerRotated{DID: landDID, Keys: []jose.PublicKey{c.keys[landDID].Public()}, Quota: 1 << 40}
+	for _, raw := range append(c.opening()[1:], c.signed(entry.Governance, plenty)) {
 		if _, err := l.Submit(t.Context(), raw); err != nil && !errors.Is(err, ledger.ErrAlreadyLogged) {
 			t.Fatal(err)
 		}
