@@ -2,7 +2,9 @@ package wallet
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +14,8 @@ import (
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/enrolment"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth/dpop"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/client"
 )
@@ -22,9 +26,20 @@ func (w *Wallet) exchange(ctx context.Context, s *source, p *pending, code, txCo
 	if txCode != "" {
 		form.Set("tx_code", txCode)
 	}
+	if s.bindsTokens { // what is read on the way, or in a log, is then worth nothing
+		seed := make([]byte, ed25519.SeedSize)
+		rand.Read(seed)
+		if err := w.changePending(p, func(p *pending) { p.Key = seed }); err != nil {
+			return err
+		}
+	}
+	prover, err := w.prover(p)
+	if err != nil {
+		return err
+	}
 	body, err := w.http.fetch(ctx, call{
 		method: http.MethodPost, address: s.tokenURL, contentType: "application/x-www-form-urlencoded", accept: "application/json",
-		body: form.Encode(), limit: maxSmall,
+		body: form.Encode(), limit: maxSmall, prover: prover,
 	})
 	if err != nil {
 		return err
@@ -33,11 +48,28 @@ func (w *Wallet) exchange(ctx context.Context, s *source, p *pending, code, txCo
 	if err := decodeForeign(body, &token); err != nil {
 		return refuse(CodeAnswer, err, "token response")
 	}
-	if !strings.EqualFold(token.TokenType, "Bearer") || !isToken(token.AccessToken) || token.ExpiresIn < 0 || token.ExpiresIn > 1<<30 {
-		return refuse(CodeAnswer, nil, "token response: want a bearer token")
+	want := "Bearer"
+	if prover != nil {
+		want = dpop.Header
+	}
+	// SPEC: RFC 9449 section 5: a token that was not bound, though a proof was sent, is refused: it would be worth something to others.
+	if !strings.EqualFold(token.TokenType, want) || !isToken(token.AccessToken) || token.ExpiresIn < 0 || token.ExpiresIn > 1<<30 {
+		return refuse(CodeAnswer, nil, "token response: want a token of type %s", want)
 	}
 	ends := w.clock().Add(time.Duration(token.ExpiresIn) * time.Second)
 	return w.changePending(p, func(p *pending) { p.Token, p.TokenEnds = token.AccessToken, credential.UnixTimeOf(ends) })
+}
+
+// prover has the key of a receiving, if its token is bound to one.
+func (w *Wallet) prover(p *pending) (*dpop.Prover, error) {
+	if len(p.Key) == 0 {
+		return nil, nil
+	}
+	key, err := jose.FromSeed(p.Key)
+	if err != nil {
+		return nil, fmt.Errorf("key of a receiving: %w", err)
+	}
+	return dpop.NewProver(key, w.clock), nil
 }
 
 // isToken tells what may stand in an Authorization header: RFC 6750 section 2.1.
@@ -58,23 +90,22 @@ func (w *Wallet) changePending(p *pending, change func(*pending)) error {
 	})
 }
 
-// collect proves, asks for the credential, checks it and keeps it.
+// collect asks for the credential, again and again if need be, checks it and keeps it.
 func (w *Wallet) collect(ctx context.Context, view *client.View, s *source, p *pending) (*Summary, error) {
-	proof, err := w.enrol(ctx, view, s, p)
-	if err != nil {
-		return nil, err
-	}
-	progress(ctx, StageWait, 3, receiveSteps)
-	issued, err := w.request(ctx, s, p, proof)
+	got, err := w.obtain(ctx, view, s, p)
 	if err != nil {
 		return nil, err
 	}
 	progress(ctx, StageChain, 4, receiveSteps)
-	if err := w.confirm(ctx, s, p, issued); err != nil {
+	if err := w.confirm(ctx, s, p, got.issued); err != nil {
+		if CodeOf(err) != CodeNetwork {
+			w.notify(ctx, s, p, got, "credential_failure")
+		}
 		return nil, err
 	}
-	summary, err := w.keep(s, p, issued)
+	summary, err := w.keep(s, p, got.issued)
 	if err == nil {
+		w.notify(ctx, s, p, got, "credential_accepted")
 		progress(ctx, StageDone, receiveSteps, receiveSteps)
 	}
 	return summary, err
@@ -116,34 +147,4 @@ func (w *Wallet) enrol(ctx context.Context, view *client.View, s *source, p *pen
 		HolderCommitment: public.HolderCommitment, Pseudonym: public.Pseudonym, Nonce: nonce.Nonce,
 		VerifyingKey: s.verifyingKey, Proof: openid.EncodeBytes(proof),
 	}, nil
-}
-
-// request posts the credential request.
-func (w *Wallet) request(ctx context.Context, s *source, p *pending, proof *openid.EnrolmentProof) (*openid.IssuedCredential, error) {
-	body, err := json.Marshal(openid.CredentialRequest{
-		ConfigurationID: s.configuration, Proofs: map[string][]openid.EnrolmentProof{openid.ProofType: {*proof}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	answered, err := w.http.fetch(ctx, call{
-		method: http.MethodPost, address: s.credentialURL, contentType: "application/json", accept: "application/json",
-		bearer: p.Token, body: string(body), limit: maxCredential, timeout: slowTimeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	var response struct {
-		Credentials []struct {
-			Credential json.RawMessage `json:"credential"`
-		} `json:"credentials"`
-	}
-	if err := decodeForeign(answered, &response); err != nil || len(response.Credentials) != 1 {
-		return nil, refuse(CodeAnswer, err, "credential response: %d credentials, want 1", len(response.Credentials))
-	}
-	issued := new(openid.IssuedCredential)
-	if err := credential.ParseStrict(response.Credentials[0].Credential, issued); err != nil {
-		return nil, refuse(CodeAnswer, err, "credential response")
-	}
-	return issued, nil
 }

@@ -66,7 +66,9 @@ type pending struct {
 	Configuration string              `json:"configuration"`
 	Code          credential.Digest   `json:"code"` // of the pre-authorized code
 	Blinding      credential.Secret   `json:"blinding"`
-	Token         string              `json:"token,omitempty"` // bearer token, once there is one
+	Token         string              `json:"token,omitempty"`       // access token, once there is one
+	Key           []byte              `json:"key,omitempty"`         // seed of the key that the token is bound to, of this receiving only; empty: a bearer token
+	Transaction   string              `json:"transaction,omitempty"` // what to ask again with, once the agency took the request
 	TokenEnds     credential.UnixTime `json:"token_ends"`
 	Started       credential.UnixTime `json:"started"`
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bulla-id/bulla/internal/oauth/dpop"
 	"github.com/bulla-id/bulla/internal/openid"
 )
 
@@ -65,7 +66,8 @@ func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b
 type call struct {
 	method, address     string
 	contentType, accept string
-	bearer              string
+	token               string       // access token
+	prover              *dpop.Prover // of the key that the token is bound to, or is to be; nil: a bearer token
 	body                string
 	limit               int
 	timeout             time.Duration // 0: quickTimeout
@@ -96,10 +98,7 @@ func (f *fetcher) do(ctx context.Context, c call) (answer, error) {
 			request.Header.Set(name, value)
 		}
 	}
-	if c.bearer != "" {
-		request.Header.Set("Authorization", "Bearer "+c.bearer)
-	}
-	response, err := f.client.Do(request)
+	response, err := f.send(request, c)
 	switch {
 	case errors.Is(err, errRedirect):
 		return answer{}, refuse(CodeAddress, errRedirect, "%s %s", c.method, c.address)
@@ -119,6 +118,16 @@ func (f *fetcher) do(ctx context.Context, c call) (answer, error) {
 		return answer{}, refuse(CodeAnswer, nil, "%s %s: the answer is larger than %d bytes", c.method, c.address, c.limit)
 	}
 	return answer{response.StatusCode, body}, nil
+}
+
+func (f *fetcher) send(request *http.Request, c call) (*http.Response, error) {
+	if c.prover != nil {
+		return c.prover.Do(f.client, request, c.token)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return f.client.Do(request)
 }
 
 // fetch is do for calls that must succeed with status 200.

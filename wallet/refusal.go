@@ -19,6 +19,7 @@ const (
 	CodeAnswer       Code = "answer"       // an answer that is too large or not of the form agreed on
 	CodeTxCode       Code = "tx_code"      // a transaction code is needed, or was given and is not
 	CodeIssuer       Code = "issuer"       // issuer metadata contradict the chain or themselves
+	CodePending      Code = "pending"      // the agency took the request and has not issued the credential yet
 	CodeRemote       Code = "remote"       // the other side refused; Remote has its code
 	CodeClaims       Code = "claims"       // claims do not fit the schema
 	CodeValidity     Code = "validity"     // validity or envelope are not as they must be

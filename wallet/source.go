@@ -8,6 +8,7 @@ import (
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
@@ -22,6 +23,8 @@ type source struct {
 	verifyingKey  credential.Digest // of enrolment proofs
 
 	tokenURL, nonceURL, credentialURL string
+	deferredURL, notificationURL      string // empty: the issuer has none
+	bindsTokens                       bool   // to keys of the kind that we have (DPoP)
 }
 
 // findIssuer looks the issuer up on the chain by its address, and holds its metadata to what stands there.
@@ -51,7 +54,15 @@ func (w *Wallet) findIssuer(ctx context.Context, view *client.View, identifier, 
 		return nil, refuse(CodeIssuer, nil, "the metadata are of %.200q", metadata.CredentialIssuer)
 	}
 	s.tokenURL, s.nonceURL, s.credentialURL = server.TokenEndpoint, metadata.NonceEndpoint, metadata.CredentialEndpoint
-	for _, endpoint := range []string{s.tokenURL, s.nonceURL, s.credentialURL} {
+	s.deferredURL, s.notificationURL = metadata.DeferredEndpoint, metadata.NotificationEndpoint
+	s.bindsTokens = slices.Contains(server.DPoPAlgorithms, string(jose.EdDSA))
+	endpoints := []string{s.tokenURL, s.nonceURL, s.credentialURL}
+	for _, optional := range []string{s.deferredURL, s.notificationURL} {
+		if optional != "" {
+			endpoints = append(endpoints, optional)
+		}
+	}
+	for _, endpoint := range endpoints {
 		// The pre-authorized code stands for the person: it goes to the issuer's own origin only.
 		if u, err := parseAddress(endpoint); err != nil || !sameOrigin(u, base) {
 			return nil, refuse(CodeAddress, err, "endpoint %.200q is not at the issuer's own address", endpoint)

@@ -13,6 +13,7 @@ var refusalTexts = map[Code]credential.Text{
 	CodeAnswer:             {English: "The other side gave an answer that cannot be used.", Chinese: "对方的应答无法使用。"},
 	CodeTxCode:             {English: "A code is needed that the agency sent you another way.", Chinese: "需要机构通过其他途径发给您的验证码。"},
 	CodeIssuer:             {English: "The agency's details contradict the chain.", Chinese: "机构信息与链上登记不符。"},
+	CodePending:            {English: "The agency has not issued the credential yet. Look again later: bulla wallet resume.", Chinese: "机构尚未签发该凭证，请稍后再查看：bulla wallet resume。"},
 	CodeRemote:             {English: "The other side refused.", Chinese: "对方已拒绝。"},
 	CodeClaims:             {English: "The credential's contents do not fit its kind.", Chinese: "凭证内容与其类型不符。"},
 	CodeValidity:           {English: "The credential's validity is not as it must be.", Chinese: "凭证的有效期不合规定。"},
