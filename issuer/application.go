@@ -63,7 +63,10 @@ type application struct {
 
 // Offer checks an application and makes an offer of it. It is refused with [ErrSchema], [ErrClaim], [ErrApplication] or
 // [ErrOnePerPerson].
-func (i *Issuer) Offer(ctx context.Context, a Application) (Offer, error) {
+func (i *Issuer) Offer(ctx context.Context, by Officer, a Application) (Offer, error) {
+	if err := by.validate(); err != nil {
+		return Offer{}, err
+	}
 	s, err := i.checkApplication(&a)
 	if err != nil {
 		return Offer{}, err
@@ -90,6 +93,9 @@ func (i *Issuer) Offer(ctx context.Context, a Application) (Offer, error) {
 	tx.putUntil(tableApplication+row.ID, row, credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime+i.cfg.TokenLifetime)))
 	tx.putUntil(codeRow(code), row.ID, row.ExpiresAt)
 	tx.putUntil(row.Reference, offer, row.ExpiresAt)
+	if err := i.note(tx, by, DidOffer, row.ID, a.Schema); err != nil {
+		return Offer{}, fmt.Errorf("make offer: %w", err)
+	}
 	if err := tx.commit(); err != nil {
 		return Offer{}, fmt.Errorf("make offer: %w", err)
 	}

@@ -50,7 +50,7 @@ func (i *Issuer) assemble(requests []*request) (b *batch, f *flight, err error) 
 	if err := b.admit(); err != nil {
 		return nil, nil, err
 	}
-	if len(b.members) > 0 {
+	if len(b.members) > 0 || b.anchor != nil {
 		if f, err = b.seal(); err != nil {
 			return nil, nil, err
 		}
@@ -74,6 +74,7 @@ type batch struct {
 	state   state
 	members []*member
 	joined  []joined
+	anchor  *AuditHead // instead of members
 	answers []answered // due once the batch is written
 }
 
@@ -98,10 +99,13 @@ type answered struct {
 }
 
 func (b *batch) add(r *request) error {
-	if r.issue != nil {
+	switch {
+	case r.issue != nil:
 		return b.addIssuance(r)
+	case r.change != nil:
+		return b.addChange(r)
 	}
-	return b.addChange(r)
+	return b.addAnchor(r)
 }
 
 // refuse answers a request with no, for good if it is an order's.
@@ -192,6 +196,9 @@ func (b *batch) addChange(r *request) error {
 	if err := checkChange(record, r.change.kind); err != nil {
 		return err
 	}
+	if err := b.issuer.note(b.tx, r.change.by, DidRequest, record.ID, string(r.change.kind)+" "+string(r.change.reason.Code)); err != nil {
+		return err
+	}
 	record.Change = r.change.kind
 	b.tx.put(tableCredential+record.ID, record)
 	b.members = append(b.members, &member{request: r, record: record})
@@ -200,7 +207,7 @@ func (b *batch) addChange(r *request) error {
 
 // seal signs the entry and writes records, intent and the next sequence number.
 func (b *batch) seal() (*flight, error) {
-	i, in := b.issuer, intent{Sequence: b.state.Next}
+	i, in := b.issuer, intent{Sequence: b.state.Next, Anchor: b.anchor}
 	payload := b.payload()
 	signed, err := entry.Sign(entry.Draft{Genesis: i.cfg.Genesis, Signer: i.cfg.DID, Sequence: in.Sequence, Payload: payload}, i.cfg.Keys.Signing)
 	if err != nil {
@@ -216,7 +223,7 @@ func (b *batch) seal() (*flight, error) {
 			b.tx.put(tableCredential+m.record.ID, m.record)
 			b.tx.put(i.personRow(m.record), true)
 		} else {
-			it.Reason = m.request.change.reason
+			it.Reason, it.By = &m.request.change.reason, m.request.change.by
 		}
 		in.Items = append(in.Items, it)
 	}
@@ -232,6 +239,9 @@ func (i *Issuer) personRow(r *record) string {
 
 // payload is the content of the entry. Leaves must ascend, so changes are sorted.
 func (b *batch) payload() entry.Payload {
+	if b.anchor != nil {
+		return entry.AuditAnchored(*b.anchor)
+	}
 	first := b.members[0].request
 	if first.issue != nil {
 		p := entry.CredentialsIssued{Schema: b.members[0].record.SchemaID}

@@ -21,7 +21,7 @@ import (
 func TestStatusChanges(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
 	_, c := a.mustIssue(p, a.title(p, "1"))
-	type change func(ctx context.Context, id, reason string) (issuer.Credential, error)
+	type change func(ctx context.Context, by issuer.Officer, id string, reason issuer.Reason) (issuer.Credential, error)
 	for n, step := range []struct {
 		change change
 		want   issuer.Status // "" if refused
@@ -36,23 +36,23 @@ func TestStatusChanges(t *testing.T) {
 		{a.Suspend, ""},
 		{a.Revoke, ""},
 	} {
-		got, err := step.change(t.Context(), c.ID, fmt.Sprint("reason ", n))
+		got, err := step.change(t.Context(), clerk, c.ID, because(fmt.Sprint("reason ", n)))
 		if step.want == "" {
 			wantRefusal(t, err, issuer.ErrState)
 		} else if err != nil || got.Status != step.want || got.Change != "" {
 			t.Errorf("step %d: %+v, %v", n, got, err)
 		}
 	}
-	history := must(a.Credential(c.ID))(t).History
-	if len(history) != 5 || history[4].Kind != entry.KindCredentialsRevoked || history[4].Reason != "reason 5" {
+	history := must(a.Credential(clerk, c.ID))(t).History
+	if len(history) != 5 || history[4].Kind != entry.KindCredentialsRevoked || *history[4].Reason != because("reason 5") {
 		t.Errorf("history %+v", history)
 	}
 	if a.ledger.count() != 5 {
 		t.Errorf("%d entries, want 5: refused ones must not reach the chain", a.ledger.count())
 	}
-	_, err := a.Revoke(t.Context(), "unknown", "r")
+	_, err := a.Revoke(t.Context(), clerk, "unknown", because("r"))
 	wantRefusal(t, err, issuer.ErrNotFound)
-	_, err = a.Revoke(t.Context(), c.ID, "")
+	_, err = a.Revoke(t.Context(), clerk, c.ID, because(""))
 	wantRefusal(t, err, issuer.ErrRequest)
 }
 
@@ -64,13 +64,13 @@ func TestOneChangeAtATime(t *testing.T) {
 	a.ledger.set(func(l *fakeLedger) { l.gate = gate })
 	first := make(chan error, 1)
 	go func() {
-		_, err := a.Suspend(t.Context(), c.ID, "r")
+		_, err := a.Suspend(t.Context(), clerk, c.ID, because("r"))
 		first <- err
 	}()
-	eventually(t, "the change is on its way", func() bool { return must(a.Credential(c.ID))(t).Change != "" })
-	_, err := a.Revoke(t.Context(), c.ID, "r")
+	eventually(t, "the change is on its way", func() bool { return must(a.Credential(clerk, c.ID))(t).Change != "" })
+	_, err := a.Revoke(t.Context(), clerk, c.ID, because("r"))
 	wantRefusal(t, err, issuer.ErrState)
-	if known := must(a.Credential(c.ID))(t); known.Status != issuer.Active {
+	if known := must(a.Credential(clerk, c.ID))(t); known.Status != issuer.Active {
 		t.Errorf("suspended before the seal")
 	}
 	close(gate)
@@ -128,7 +128,7 @@ func TestWalletsShareEntries(t *testing.T) {
 		t.Errorf("%d entries for 12 wallets", n)
 	}
 	leaves := map[uint64]bool{}
-	page, _, err := a.Credentials(issuer.List{Limit: 200})
+	page, _, err := a.Credentials(clerk, issuer.List{Limit: 200})
 	for _, c := range page {
 		leaves[c.Leaf] = true
 	}
@@ -177,7 +177,7 @@ func TestOneOfferAskedTwiceAtOnce(t *testing.T) {
 	if (errs[0] == nil) == (errs[1] == nil) {
 		t.Errorf("want one credential: %v", errs)
 	}
-	if found, _, err := a.Credentials(issuer.List{Person: p.name}); err != nil || len(found) != 1 {
+	if found, _, err := a.Credentials(clerk, issuer.List{Person: p.name}); err != nil || len(found) != 1 {
 		t.Errorf("%d credentials, %v", len(found), err)
 	}
 }
@@ -234,7 +234,7 @@ func TestAcceptedAndRestarted(t *testing.T) {
 	a.ledger.set(func(l *fakeLedger) { l.before = nil })
 	a.restart()
 	eventually(t, "the credential is active", func() bool {
-		page, _, err := a.Credentials(issuer.List{Person: p.name})
+		page, _, err := a.Credentials(clerk, issuer.List{Person: p.name})
 		return err == nil && len(page) == 1 && page[0].Status == issuer.Active
 	})
 	must(a.Deferred(t.Context(), token, deferral.Transaction))(t)
@@ -349,7 +349,7 @@ func TestQuota(t *testing.T) {
 			t.Errorf("after the quota was raised: %v", err)
 		}
 	}
-	page, _, _ := a.Credentials(issuer.List{Limit: 200})
+	page, _, _ := a.Credentials(clerk, issuer.List{Limit: 200})
 	if len(page) != 6 {
 		t.Errorf("%d credentials, want 6", len(page))
 	}
@@ -363,14 +363,14 @@ func TestSuspendedIssuer(t *testing.T) {
 	p.renew()
 	_, err := a.ask(p, token, titleType)
 	wantRefusal(t, err, issuer.ErrLedger)
-	_, err = a.Revoke(t.Context(), c.ID, "r")
+	_, err = a.Revoke(t.Context(), clerk, c.ID, because("r"))
 	wantRefusal(t, err, issuer.ErrLedger)
-	if known := must(a.Credential(c.ID))(t); known.Status != issuer.Active || known.Change != "" {
+	if known := must(a.Credential(clerk, c.ID))(t); known.Status != issuer.Active || known.Change != "" {
 		t.Errorf("a refused change leaves %+v", known)
 	}
 	a.ledger.set(func(l *fakeLedger) { l.before = nil })
 	must(a.ask(p, token, titleType))(t)
-	must(a.Revoke(t.Context(), c.ID, "r"))(t)
+	must(a.Revoke(t.Context(), clerk, c.ID, because("r")))(t)
 }
 
 // A credential that the ledger refused holds no place in the register.
@@ -388,12 +388,12 @@ func TestRefusedCredentialIsReleased(t *testing.T) {
 func TestSettledOnce(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
 	_, c := a.mustIssue(p, a.title(p, "1"))
-	must(a.Suspend(t.Context(), c.ID, "r"))(t)
+	must(a.Suspend(t.Context(), clerk, c.ID, because("r")))(t)
 	submits := a.ledger.submits
 	a.restart()
 	eventually(t, "the issuer is ready", a.Ready)
-	must(a.Reinstate(t.Context(), c.ID, "r"))(t)
-	if again := must(a.Credential(c.ID))(t); len(again.History) != 3 || a.ledger.submits != submits+1 {
+	must(a.Reinstate(t.Context(), clerk, c.ID, because("r")))(t)
+	if again := must(a.Credential(clerk, c.ID))(t); len(again.History) != 3 || a.ledger.submits != submits+1 {
 		t.Errorf("%d events, %d entries were sent again", len(again.History), a.ledger.submits-submits-1)
 	}
 }
@@ -441,7 +441,7 @@ func TestCrashAfterIntent(t *testing.T) {
 			if !bytes.Equal(must(credential.ParseBase64(issued.Entry, -1))(t), *sent.Load()) || a.ledger.count() != 2 {
 				t.Errorf("%d entries; the one that was sent must be the one on the chain", a.ledger.count())
 			}
-			must(a.Revoke(t.Context(), a.newest().ID, "r"))(t) // numbers go on
+			must(a.Revoke(t.Context(), clerk, a.newest().ID, because("r")))(t) // numbers go on
 		})
 	}
 }
@@ -458,7 +458,7 @@ func TestRefusedAfterRestart(t *testing.T) {
 	a.ledger.set(func(l *fakeLedger) { l.before = func(*entry.Entry) error { return problem("quota") } })
 	a.restart()
 	eventually(t, "the issuer is ready", a.Ready)
-	if page, _, _ := a.Credentials(issuer.List{}); len(page) != 0 {
+	if page, _, _ := a.Credentials(clerk, issuer.List{}); len(page) != 0 {
 		t.Errorf("a refused credential is kept: %+v", page[0].Status)
 	}
 	a.ledger.set(func(l *fakeLedger) { l.before = nil })
@@ -572,7 +572,7 @@ func TestStoreFails(t *testing.T) {
 	p := newPerson("Li Wei")
 	token := a.token(a.title(p, "1"))
 	store.broken.Store(true)
-	if _, err := a.Offer(t.Context(), a.title(p, "2")); err == nil {
+	if _, err := a.Offer(t.Context(), clerk, a.title(p, "2")); err == nil {
 		t.Error("an offer that is not stored was made")
 	}
 	var refusal *issuer.Refusal

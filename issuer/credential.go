@@ -44,7 +44,7 @@ type Event struct {
 	Kind   entry.Kind          `json:"kind"`
 	Entry  uint64              `json:"entry"` // index in the log
 	At     credential.UnixTime `json:"at"`    // when we learned that it is sealed
-	Reason string              `json:"reason,omitempty"`
+	Reason *Reason             `json:"reason,omitempty"`
 }
 
 // record is the row of a credential: what clerks see and what only the wallet gets.
@@ -61,7 +61,15 @@ type record struct {
 func (r record) LogValue() slog.Value { return r.Credential.LogValue() }
 
 // Credential finds a credential, or returns [ErrNotFound].
-func (i *Issuer) Credential(id string) (Credential, error) {
+func (i *Issuer) Credential(by Officer, id string) (Credential, error) {
+	c, err := i.credential(id)
+	if err != nil {
+		return Credential{}, err
+	}
+	return c, i.noteRead(by, DidRead, id)
+}
+
+func (i *Issuer) credential(id string) (Credential, error) {
 	var r record
 	switch err := begin(i.cfg.Store).get(tableCredential+id, &r); {
 	case errors.Is(err, ErrAbsent):
@@ -83,12 +91,15 @@ type List struct {
 }
 
 // Credentials lists credentials; more says that another page follows.
-func (i *Issuer) Credentials(l List) (page []Credential, more bool, err error) {
+func (i *Issuer) Credentials(by Officer, l List) (page []Credential, more bool, err error) {
 	if l.Limit == 0 {
 		l.Limit = 50
 	}
 	if l.Limit < 0 || l.Limit > MaxPage {
 		return nil, false, refuse(ErrRequest, "limit is 1 to %d", MaxPage)
+	}
+	if err := i.noteRead(by, DidList, ""); err != nil {
+		return nil, false, err
 	}
 	prefix := tableCredential
 	if l.Person != "" {
@@ -107,7 +118,7 @@ func (i *Issuer) Credentials(l List) (page []Credential, more bool, err error) {
 	}
 	page = make([]Credential, 0, len(ids))
 	for _, id := range ids {
-		c, err := i.Credential(id)
+		c, err := i.credential(id)
 		if errors.Is(err, ErrNotFound) {
 			continue // refused by the ledger meanwhile
 		}
@@ -121,7 +132,7 @@ func (i *Issuer) Credentials(l List) (page []Credential, more bool, err error) {
 
 // ResetEnrolment ends a person's enrolment, so that another master secret can be enrolled; [ErrHeld] while any
 // credential of the person in that register is not revoked. The register may be left out if there is only one.
-func (i *Issuer) ResetEnrolment(register, person string) error {
+func (i *Issuer) ResetEnrolment(by Officer, register, person string) error {
 	r, ok := i.registers[register]
 	if register == "" && len(i.registers) == 1 {
 		for _, r = range i.registers {
@@ -130,6 +141,9 @@ func (i *Issuer) ResetEnrolment(register, person string) error {
 	}
 	if !ok {
 		return refuse(ErrNotFound, "name one of the agency's enrolment registers")
+	}
+	if err := i.noteRead(by, DidReset, r.Name()); err != nil { // before it is done: the register's rows have a commit of their own
+		return err
 	}
 	return r.Reset(person)
 }

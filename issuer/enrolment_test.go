@@ -37,13 +37,13 @@ func TestResetNeedsEveryCredentialRevoked(t *testing.T) {
 	_, first := a.mustIssue(p, a.title(p, "1"))
 	_, second := a.mustIssue(p, a.title(p, "2"))
 	lost := newPerson("Li Wei") // the old wallet is lost
-	reset := func() error { return a.ResetEnrolment(landDID, p.name) }
+	reset := func() error { return a.ResetEnrolment(clerk, landDID, p.name) }
 
 	wantRefusal(t, reset(), issuer.ErrHeld)
-	must(a.Revoke(t.Context(), first.ID, "wallet lost"))(t)
-	must(a.Suspend(t.Context(), second.ID, "wallet lost"))(t)
+	must(a.Revoke(t.Context(), clerk, first.ID, because("wallet lost")))(t)
+	must(a.Suspend(t.Context(), clerk, second.ID, because("wallet lost")))(t)
 	wantRefusal(t, reset(), issuer.ErrHeld)
-	must(a.Revoke(t.Context(), second.ID, "wallet lost"))(t)
+	must(a.Revoke(t.Context(), clerk, second.ID, because("wallet lost")))(t)
 	_, err := a.issue(lost, a.title(lost, "1"))
 	wantRefusal(t, err, issuer.ErrOtherSecret)
 	if err := reset(); err != nil {
@@ -53,9 +53,9 @@ func TestResetNeedsEveryCredentialRevoked(t *testing.T) {
 	_, err = a.issue(p, a.title(p, "1"))
 	wantRefusal(t, err, issuer.ErrOtherSecret)
 
-	wantRefusal(t, a.ResetEnrolment(landDID, "nobody"), issuer.ErrNotFound)
-	wantRefusal(t, a.ResetEnrolment("", p.name), issuer.ErrNotFound) // there are two registers
-	wantRefusal(t, a.ResetEnrolment("other", p.name), issuer.ErrNotFound)
+	wantRefusal(t, a.ResetEnrolment(clerk, landDID, "nobody"), issuer.ErrNotFound)
+	wantRefusal(t, a.ResetEnrolment(clerk, "", p.name), issuer.ErrNotFound) // there are two registers
+	wantRefusal(t, a.ResetEnrolment(clerk, "other", p.name), issuer.ErrNotFound)
 }
 
 func TestOneLiveCredentialPerPerson(t *testing.T) {
@@ -65,16 +65,16 @@ func TestOneLiveCredentialPerPerson(t *testing.T) {
 	early := a.token(overlapping) // offered before the person has one
 	_, first := a.mustIssue(p, now)
 
-	_, err := a.Offer(t.Context(), overlapping)
+	_, err := a.Offer(t.Context(), clerk, overlapping)
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
 	_, err = a.ask(p, early, residenceType)
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
-	must(a.Suspend(t.Context(), first.ID, "moved?"))(t)
+	must(a.Suspend(t.Context(), clerk, first.ID, because("moved?")))(t)
 	_, err = a.ask(p, early, residenceType)
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
 
 	a.mustIssue(p, later) // renewal ahead of time: they are never valid on the same day
-	must(a.Revoke(t.Context(), first.ID, "moved"))(t)
+	must(a.Revoke(t.Context(), clerk, first.ID, because("moved")))(t)
 	a.mustIssue(p, now)
 	p.renew()
 	_, err = a.ask(p, early, residenceType)
@@ -90,17 +90,17 @@ func TestAgenciesShareARegister(t *testing.T) {
 	p := newPerson("Li Wei")
 	_, first := a.mustIssue(p, a.residence(p, "", "2028-01-01"))
 
-	_, err := b.Offer(t.Context(), b.residence(p, "", "2028-01-01"))
+	_, err := b.Offer(t.Context(), clerk, b.residence(p, "", "2028-01-01"))
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
 	secondWallet := newPerson("Li Wei")
 	_, err = b.issue(secondWallet, b.residence(secondWallet, "2029-01-01", "2030-01-01"))
 	wantRefusal(t, err, issuer.ErrOtherSecret)
-	wantRefusal(t, b.ResetEnrolment(sharedName, p.name), issuer.ErrHeld)
+	wantRefusal(t, b.ResetEnrolment(clerk, sharedName, p.name), issuer.ErrHeld)
 
-	must(a.Revoke(t.Context(), first.ID, "moved to the other town"))(t)
+	must(a.Revoke(t.Context(), clerk, first.ID, because("moved to the other town")))(t)
 	b.mustIssue(p, b.residence(p, "", "2028-01-01"))
 	a.restart() // must not release what the other holds
-	_, err = a.Offer(t.Context(), a.residence(p, "", "2028-01-01"))
+	_, err = a.Offer(t.Context(), clerk, a.residence(p, "", "2028-01-01"))
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
 }
 
@@ -118,12 +118,12 @@ func TestReconcile(t *testing.T) {
 	if refusals := must(register.Admit([]issuer.Admission{orphan, foreign}))(t); errors.Join(refusals...) != nil {
 		t.Fatal(refusals)
 	}
-	_, err := a.Offer(t.Context(), a.residence(p, "", "2028-01-01"))
+	_, err := a.Offer(t.Context(), clerk, a.residence(p, "", "2028-01-01"))
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
 	a.restart()
 	eventually(t, "the issuer is ready", a.Ready)
 	a.mustIssue(p, a.residence(p, "", "2028-01-01"))
-	_, err = a.Offer(t.Context(), a.residence(newPerson("Zhang Min"), "", "2028-01-01"))
+	_, err = a.Offer(t.Context(), clerk, a.residence(newPerson("Zhang Min"), "", "2028-01-01"))
 	wantRefusal(t, err, issuer.ErrOnePerPerson)
 }
 

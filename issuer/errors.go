@@ -35,6 +35,7 @@ var (
 	ErrClaim       = &Refusal{Code: "claim"}            // a claim does not fit the schema; Claim names it
 	ErrNotFound    = &Refusal{Code: "not-found"}        // no such credential or enrolment
 	ErrState       = &Refusal{Code: "state"}            // the credential is not in the state that the change starts from
+	ErrOfficer     = &Refusal{Code: "officer"}          // who acts is not known
 	ErrHeld        = &Refusal{Code: "credentials-held"} // enrolments are reset only without unrevoked credentials
 )
 

@@ -224,6 +224,11 @@ func must[T any](v T, err error) func(t testing.TB) T {
 	}
 }
 
+// clerk is an officer.
+const clerk issuer.Officer = "https://agency.example|clerk"
+
+func because(note string) issuer.Reason { return issuer.Reason{Code: issuer.ReasonOther, Note: note} }
+
 func signingKey(t testing.TB, name string) *jose.SigningKey {
 	t.Helper()
 	seed := credential.DigestOf([]byte(name))
@@ -366,7 +371,7 @@ func (a *agency) residence(p *person, from, until string) issuer.Application {
 // code makes an offer and reads the code in it.
 func (a *agency) code(application issuer.Application) string {
 	a.t.Helper()
-	offer := must(a.Offer(a.t.Context(), application))(a.t)
+	offer := must(a.Offer(a.t.Context(), clerk, application))(a.t)
 	parsed, _, err := openid.ParseOfferLink(offer.Link)
 	if err != nil {
 		a.t.Fatal(err)
@@ -403,7 +408,7 @@ func (a *agency) mustIssue(p *person, application issuer.Application) (*openid.I
 // newest is the credential that was made last.
 func (a *agency) newest() issuer.Credential {
 	a.t.Helper()
-	page, _, err := a.Credentials(issuer.List{Limit: issuer.MaxPage})
+	page, _, err := a.Credentials(clerk, issuer.List{Limit: issuer.MaxPage})
 	if err != nil || len(page) == 0 {
 		a.t.Fatalf("%d credentials, %v", len(page), err)
 	}

@@ -84,7 +84,7 @@ func FuzzToken(f *testing.F) {
 func FuzzAdmin(f *testing.F) {
 	for path, body := range map[string]string{
 		"/credentials/search": `{"person":"Li Wei","after":"","limit":5}`, "/credentials/search?": `{"person":"","limit":-1}`,
-		"/credentials/x/revoke": `{"reason":"lost"}`, "/credentials/1/suspend": `{"reason":""}`, "/enrolments/reset": `{"person":"Li Wei","register":"` + landDID + `"}`,
+		"/credentials/x/revoke": `{"code":"other","note":"lost"}`, "/credentials/1/suspend": `{"code":"other","note":""}`, "/enrolments/reset": `{"person":"Li Wei","register":"` + landDID + `"}`,
 	} {
 		f.Add(true, path, body)
 	}

@@ -41,7 +41,7 @@ func AdminAuthority(url string, key *jose.SigningKey, clock func() time.Time) *w
 //	GET  /credentials?after=&limit=    → {credentials, next}
 //	POST /credentials/search           {person, after, limit} → the same: a person's name has no place in a URL
 //	GET  /credentials/{id}             → Credential
-//	POST /credentials/{id}/suspend     {reason} → Credential, once it is sealed; so reinstate and revoke
+//	POST /credentials/{id}/suspend     {code, note} → Credential, once it is sealed; so reinstate and revoke
 //	POST /enrolments/reset             {person, register} → 204
 func (i *Issuer) mountAdmin(g *gin.RouterGroup) {
 	g.Use(noStore)
@@ -55,6 +55,9 @@ func (i *Issuer) mountAdmin(g *gin.RouterGroup) {
 	g.POST("/credentials/:id/revoke", require(ScopeRevoke), i.postChange(i.Revoke))
 	g.POST("/enrolments/reset", require(ScopeEnrolments), i.postReset)
 }
+
+// officer is who a request came from.
+func officer(c *gin.Context) Officer { return Officer(webapi.Client(c)) }
 
 // readBody reads a strict JSON body, or answers and returns false.
 func readBody(c *gin.Context, target any) bool {
@@ -78,7 +81,7 @@ func (i *Issuer) postOffer(c *gin.Context) {
 	if !readBody(c, &a) {
 		return
 	}
-	offer, err := i.Offer(c.Request.Context(), a)
+	offer, err := i.Offer(c.Request.Context(), officer(c), a)
 	if err != nil {
 		i.refuseClerk(c, err)
 		return
@@ -113,7 +116,7 @@ func (i *Issuer) searchCredentials(c *gin.Context) {
 }
 
 func (i *Issuer) listCredentials(c *gin.Context, l List) {
-	page, more, err := i.Credentials(l)
+	page, more, err := i.Credentials(officer(c), l)
 	if err != nil {
 		i.refuseClerk(c, err)
 		return
@@ -126,7 +129,7 @@ func (i *Issuer) listCredentials(c *gin.Context, l List) {
 }
 
 func (i *Issuer) getCredential(c *gin.Context) {
-	found, err := i.Credential(c.Param("id"))
+	found, err := i.Credential(officer(c), c.Param("id"))
 	if err != nil {
 		i.refuseClerk(c, err)
 		return
@@ -134,15 +137,13 @@ func (i *Issuer) getCredential(c *gin.Context) {
 	c.JSON(http.StatusOK, found)
 }
 
-func (i *Issuer) postChange(change func(ctx context.Context, id, reason string) (Credential, error)) gin.HandlerFunc {
+func (i *Issuer) postChange(change func(ctx context.Context, by Officer, id string, reason Reason) (Credential, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		var body struct {
-			Reason string `json:"reason"`
-		}
+		var body Reason
 		if !readBody(c, &body) {
 			return
 		}
-		changed, err := change(c.Request.Context(), c.Param("id"), body.Reason)
+		changed, err := change(c.Request.Context(), officer(c), c.Param("id"), body)
 		if err != nil {
 			i.refuseClerk(c, err)
 			return
@@ -160,7 +161,7 @@ func (i *Issuer) postReset(c *gin.Context) {
 	if !readBody(c, &body) {
 		return
 	}
-	if err := i.ResetEnrolment(body.Register, body.Person); err != nil {
+	if err := i.ResetEnrolment(officer(c), body.Register, body.Person); err != nil {
 		i.refuseClerk(c, err)
 		return
 	}

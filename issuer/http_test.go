@@ -346,8 +346,8 @@ func TestAdminAPI(t *testing.T) {
 		"too large":       {admin("POST", "/offers", application+strings.Repeat(" ", 65<<10)), 413, "too-large"},
 		"unknown schema":  {admin("POST", "/offers", strings.Replace(application, titleType, "urn:x:1", 1)), 400, "unknown-schema"},
 		"not found":       {admin("GET", "/credentials/x", ""), 404, "not-found"},
-		"no reason":       {admin("POST", "/credentials/"+id+"/suspend", `{"reason":""}`), 400, "invalid-request"},
-		"not suspended":   {admin("POST", "/credentials/"+id+"/reinstate", `{"reason":"r"}`), 409, "state"},
+		"no reason":       {admin("POST", "/credentials/"+id+"/suspend", `{"code":"other","note":""}`), 400, "invalid-request"},
+		"not suspended":   {admin("POST", "/credentials/"+id+"/reinstate", `{"code":"other","note":"r"}`), 409, "state"},
 		"held":            {admin("POST", "/enrolments/reset", `{"person":"Li Wei","register":"`+landDID+`"}`), 409, "credentials-held"},
 		"limit":           {admin("GET", "/credentials?limit=1000", ""), 400, "invalid-request"},
 		"limit no number": {admin("GET", "/credentials?limit=x", ""), 400, "invalid-request"},
@@ -376,7 +376,7 @@ func TestAdminAPI(t *testing.T) {
 	if none := admin("POST", "/credentials/search", `{"person":"nobody"}`); string(none.body) != `{"credentials":[]}` {
 		t.Errorf("search for nobody: %s", none.body)
 	}
-	revoked := admin("POST", "/credentials/"+id+"/revoke", `{"reason":"sold"}`)
+	revoked := admin("POST", "/credentials/"+id+"/revoke", `{"code":"other","note":"sold"}`)
 	var c issuer.Credential
 	if err := json.Unmarshal(revoked.body, &c); err != nil || c.Status != issuer.Revoked || c.History[1].Kind != entry.KindCredentialsRevoked {
 		t.Errorf("revoke: %d %s", revoked.status, revoked.body)

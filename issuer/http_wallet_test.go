@@ -32,7 +32,7 @@ func (a *agency) credentialBody(p *person, change func(map[string]any)) string {
 // The short link leads to the very offer of the long one, until its code is used.
 func TestOfferByReference(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
-	offer := must(a.Offer(t.Context(), a.title(p, "1")))(t)
+	offer := must(a.Offer(t.Context(), clerk, a.title(p, "1")))(t)
 	want, _, err := openid.ParseOfferLink(offer.Link)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestOfferByReference(t *testing.T) {
 	if used := fetch(); used.status != http.StatusNotFound {
 		t.Errorf("after its code was used: %d %s", used.status, used.body)
 	}
-	late := must(a.Offer(t.Context(), a.title(p, "2")))(t)
+	late := must(a.Offer(t.Context(), clerk, a.title(p, "2")))(t)
 	_, reference, _ = openid.ParseOfferLink(late.Reference)
 	a.clock.Advance(2 * time.Hour)
 	a.restart() // purges at once

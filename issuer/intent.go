@@ -13,15 +13,17 @@ import (
 type intent struct {
 	Sequence uint64     `json:"sequence"`
 	Kind     entry.Kind `json:"kind"`
-	Entry    []byte     `json:"entry"` // the signed bytes: ES256 would not give the same twice
-	Items    []item     `json:"items"` // in the order of commitments, or of leaves
+	Entry    []byte     `json:"entry"`            // the signed bytes: ES256 would not give the same twice
+	Items    []item     `json:"items"`            // in the order of commitments, or of leaves
+	Anchor   *AuditHead `json:"anchor,omitempty"` // of an entry that anchors the audit log
 }
 
 // item is a credential in an intent, with what must be undone if the ledger refuses the entry.
 type item struct {
-	Credential string `json:"credential"`
-	Order      string `json:"order,omitempty"`
-	Reason     string `json:"reason,omitempty"`
+	Credential string  `json:"credential"`
+	Order      string  `json:"order,omitempty"`
+	Reason     *Reason `json:"reason,omitempty"`
+	By         Officer `json:"by,omitempty"` // who asked for a change
 }
 
 // sequenced is the key of a row by sequence number; keys rise with numbers.
@@ -53,6 +55,18 @@ func (i *Issuer) settle(f *flight) error {
 			i.noteRelease(released, &r)
 		}
 		tx.put(tableCredential+r.ID, r)
+		verb := DidChange
+		if f.Kind == entry.KindCredentialsIssued {
+			verb = DidIssue
+		}
+		if err := i.note(tx, System, verb, r.ID, f.detail(it)); err != nil {
+			return err
+		}
+	}
+	if f.Anchor != nil {
+		if err := i.anchored(tx, f); err != nil {
+			return err
+		}
 	}
 	if f.Kind == entry.KindCredentialsIssued {
 		tx.put(sequenced(tableEntry, f.Sequence), issuedEntry{f.Entry, f.receipt})
@@ -62,6 +76,14 @@ func (i *Issuer) settle(f *flight) error {
 		return err
 	}
 	return i.release(released)
+}
+
+// detail is what an intent does to an item, and why, for the audit log.
+func (in *intent) detail(it item) string {
+	if it.Reason == nil {
+		return ""
+	}
+	return string(in.Kind) + " " + string(it.Reason.Code)
 }
 
 // noteRelease collects a credential that its register can forget.

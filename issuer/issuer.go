@@ -62,6 +62,7 @@ type Config struct {
 	NonceLifetime time.Duration    // 0: 5 minutes
 	SealWait      time.Duration    // how long one request waits for the seal; 0: 20 s
 	RetryPause    time.Duration    // before the ledger is asked again after a failure; 0: one second
+	AnchorEvery   time.Duration    // how old the newest anchor of the audit log may get while there is something new; 0: 24 hours
 	Clock         func() time.Time // nil: time.Now
 	Logger        *slog.Logger     // nil: slog.Default()
 }
@@ -171,6 +172,7 @@ func (cfg *Config) setDefaults() {
 	set(&cfg.NonceLifetime, 5*time.Minute)
 	set(&cfg.SealWait, 20*time.Second)
 	set(&cfg.RetryPause, time.Second)
+	set(&cfg.AnchorEvery, 24*time.Hour)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}

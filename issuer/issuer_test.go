@@ -169,7 +169,7 @@ func TestTransactionCode(t *testing.T) {
 	application := a.title(p, "1")
 	application.TxCode = true
 	offered := func() (code string, o issuer.Offer) {
-		o = must(a.Offer(t.Context(), application))(t)
+		o = must(a.Offer(t.Context(), clerk, application))(t)
 		parsed, _, err := openid.ParseOfferLink(o.Link)
 		if err != nil || parsed.Grants.PreAuthorized.TxCode == nil || len(o.TxCode) != 6 || strings.Contains(o.Link, o.TxCode) {
 			t.Fatalf("offer %+v, %v", parsed, err)
@@ -230,7 +230,7 @@ func TestClaimsThatDoNotFit(t *testing.T) {
 	} {
 		application := a.title(p, "1")
 		application.Claims = c.claims
-		_, err := a.Offer(t.Context(), application)
+		_, err := a.Offer(t.Context(), clerk, application)
 		refusal, ok := err.(*issuer.Refusal)
 		if !ok || refusal.Code != issuer.ErrClaim.Code || refusal.Claim != c.claim {
 			t.Errorf("claims %v: %v", map[string]any(c.claims), err)
@@ -264,7 +264,7 @@ func TestApplicationsThatCannotBeMeant(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			application := a.title(p, "1")
 			c.change(&application)
-			_, err := a.Offer(t.Context(), application)
+			_, err := a.Offer(t.Context(), clerk, application)
 			wantRefusal(t, err, c.want)
 		})
 	}
@@ -274,7 +274,7 @@ func TestApplicationsThatCannotBeMeant(t *testing.T) {
 func TestSubjectKeyFollowsTheParcel(t *testing.T) {
 	a, seller, buyer := newAgency(t), newPerson("Li Wei"), newPerson("Zhang Min")
 	old, title := a.mustIssue(seller, a.title(seller, "91216 AB 12"))
-	if _, err := a.Revoke(t.Context(), title.ID, "sold"); err != nil {
+	if _, err := a.Revoke(t.Context(), clerk, title.ID, because("sold")); err != nil {
 		t.Fatal(err)
 	}
 	after, _ := a.mustIssue(buyer, a.title(buyer, "91216 AB 12"))
@@ -295,19 +295,19 @@ func TestListAndFind(t *testing.T) {
 		a.clock.Advance(time.Second)
 	}
 	a.mustIssue(q, a.title(q, "9"))
-	first, more, err := a.Credentials(issuer.List{Limit: 3})
+	first, more, err := a.Credentials(clerk, issuer.List{Limit: 3})
 	if err != nil || !more || len(first) != 3 {
 		t.Fatalf("%d credentials, more %v, %v", len(first), more, err)
 	}
-	rest, more, err := a.Credentials(issuer.List{Limit: 3, After: first[2].ID})
+	rest, more, err := a.Credentials(clerk, issuer.List{Limit: 3, After: first[2].ID})
 	if err != nil || more || len(rest) != 1 || rest[0].Person != q.name {
 		t.Errorf("next page: %d credentials, more %v, %v", len(rest), more, err)
 	}
-	his, _, err := a.Credentials(issuer.List{Person: p.name})
+	his, _, err := a.Credentials(clerk, issuer.List{Person: p.name})
 	if err != nil || len(his) != 3 {
 		t.Errorf("%d of the person, %v", len(his), err)
 	}
-	_, err = a.Credential("no such id")
+	_, err = a.Credential(clerk, "no such id")
 	wantRefusal(t, err, issuer.ErrNotFound)
 }
 
@@ -340,7 +340,7 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 	token := must(a.Token(context.Background(), issuer.TokenRequest{Code: code, TxCode: ""}))(t).AccessToken
 	issued := must(a.ask(p, token, titleType))(t)
 	known := a.newest()
-	if _, err := a.Revoke(t.Context(), known.ID, "a reason of the clerk"); err != nil {
+	if _, err := a.Revoke(t.Context(), clerk, known.ID, because("a reason of the clerk")); err != nil {
 		t.Fatal(err)
 	}
 	a.cfg.Logger.Info("everything at once", slog.Any("config", a.cfg.Keys), slog.Any("application", application), slog.Any("credential", known))

@@ -173,7 +173,7 @@ func TestOverLoopback(t *testing.T) {
 	known := o.newest()
 	change := func(what string) (c issuer.Credential) {
 		t.Helper()
-		status := o.do(http.MethodPost, o.URL()+"/admin/v1/credentials/"+known.ID+"/"+what, o.bearer(issuer.ScopeRevoke), "application/json", `{"reason":"a reason of the clerk"}`, &c)
+		status := o.do(http.MethodPost, o.URL()+"/admin/v1/credentials/"+known.ID+"/"+what, o.bearer(issuer.ScopeRevoke), "application/json", `{"code":"other","note":"a reason of the clerk"}`, &c)
 		if status != http.StatusOK {
 			t.Errorf("%s: %d", what, status)
 		}
@@ -258,7 +258,7 @@ func TestManyWalletsAndRefusals(t *testing.T) {
 	o.chain.Govern(entry.IssuerSuspended{DID: landDID, Reason: "audit"})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, err := o.Revoke(ctx, o.newest().ID, "r")
+	_, err := o.Revoke(ctx, clerk, o.newest().ID, because("r"))
 	var refused *issuer.Refusal
 	if !errors.As(err, &refused) || refused.Ledger != "issuer-suspended" {
 		t.Errorf("revoke while suspended: %v", err)

@@ -76,6 +76,9 @@ func (i *Issuer) accept(accessToken string, proof openid.EnrolmentProof, nonceEx
 	tx.put(tableApplication+a.ID, a)
 	tx.put(tableOrder+o.ID, o)
 	tx.put(tableOpen+o.ID, true)
+	if err := i.note(tx, Holder, DidAsk, o.ID, a.Schema); err != nil {
+		return nil, err
+	}
 	return &o, tx.commit()
 }
 
@@ -194,6 +197,9 @@ func (i *Issuer) outcome(ctx context.Context, o *order, patience time.Duration) 
 	}
 	if settled.Credential == "" {
 		return nil, pending
+	}
+	if err := i.noteRead(Holder, DidDeliver, settled.Credential); err != nil {
+		return nil, err
 	}
 	return i.deliver(s, settled.Credential)
 }

@@ -26,11 +26,11 @@ type Ledger interface {
 	Await(ctx context.Context, index uint64, level entry.Level) (entry.Receipt, error)
 }
 
-// request is something to get onto the chain: an order, or a clerk's change.
+// request is something to get onto the chain: an order, a clerk's change, or the head of the audit log if it is neither.
 type request struct {
-	group   string          // requests of one group may share an entry
-	issue   *order          // or
-	change  *change         // exactly one of the two
+	group   string // requests of one group may share an entry
+	issue   *order
+	change  *change
 	done    <-chan struct{} // of a change: closed when nobody waits any more
 	replies chan reply      // of a change: room for the one answer
 }
@@ -114,6 +114,7 @@ func (i *Issuer) Run(ctx context.Context) error {
 	group.Go(func() error { return i.sendAll(running) })
 	group.Go(func() error { return i.sealAll(running) })
 	group.Go(func() error { return i.purgeAll(running) })
+	group.Go(func() error { return i.anchorAll(running) })
 	err := group.Wait()
 	i.running.Store(false)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {

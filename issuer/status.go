@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"errors"
 
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -10,39 +11,40 @@ import (
 type change struct {
 	kind       entry.Kind
 	credential string
-	reason     string
+	reason     Reason
+	by         Officer
 }
 
 const maxReason = 500 // bytes
 
 // Suspend makes a credential unprovable until it is reinstated, and returns once that is sealed. Refused with
 // [ErrNotFound], [ErrState] or [ErrLedger]; with [ErrUnavailable] it may still take effect. The reason stays with us.
-func (i *Issuer) Suspend(ctx context.Context, id, reason string) (Credential, error) {
-	return i.change(ctx, change{entry.KindCredentialsSuspended, id, reason})
+func (i *Issuer) Suspend(ctx context.Context, by Officer, id string, reason Reason) (Credential, error) {
+	return i.change(ctx, change{entry.KindCredentialsSuspended, id, reason, by})
 }
 
 // Reinstate makes a suspended credential provable again. Errors are those of Suspend.
-func (i *Issuer) Reinstate(ctx context.Context, id, reason string) (Credential, error) {
-	return i.change(ctx, change{entry.KindCredentialsReinstated, id, reason})
+func (i *Issuer) Reinstate(ctx context.Context, by Officer, id string, reason Reason) (Credential, error) {
+	return i.change(ctx, change{entry.KindCredentialsReinstated, id, reason, by})
 }
 
 // Revoke ends a credential for good. To transfer a thing, revoke its old title and offer a new one with the same
 // subject: its subject key, and so its subject tags, stay the same. Errors are those of Suspend.
-func (i *Issuer) Revoke(ctx context.Context, id, reason string) (Credential, error) {
-	return i.change(ctx, change{entry.KindCredentialsRevoked, id, reason})
+func (i *Issuer) Revoke(ctx context.Context, by Officer, id string, reason Reason) (Credential, error) {
+	return i.change(ctx, change{entry.KindCredentialsRevoked, id, reason, by})
 }
 
 func (i *Issuer) change(ctx context.Context, c change) (Credential, error) {
-	if c.reason == "" || len(c.reason) > maxReason {
-		return Credential{}, refuse(ErrRequest, "a reason of 1 to %d bytes is needed", maxReason)
+	if err := errors.Join(c.by.validate(), c.reason.validate()); err != nil {
+		return Credential{}, err
 	}
-	if known, err := i.Credential(c.credential); err != nil {
+	if known, err := i.credential(c.credential); err != nil {
 		return known, err
 	}
 	if _, err := i.send(ctx, &request{group: string(c.kind), change: &c}); err != nil {
 		return Credential{}, err
 	}
-	return i.Credential(c.credential)
+	return i.credential(c.credential)
 }
 
 // checkChange refuses changes that the chain would refuse, and a second one while the first is on its way.

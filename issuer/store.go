@@ -127,6 +127,10 @@ const (
 	tablePerson      = "person/"      // by person's tag and credential's id
 	tableIntent      = "intent/"      // by sequence number: entries not known to be sealed
 	tableEntry       = "entry/"       // by sequence number: sealed entries that issued
+	rowAudit         = "audit-head"
+	rowAnchor        = "anchor-last"
+	tableAnchor      = "anchor/" // by records: heads of the audit log that the chain has
+	tableAudit       = "audit/"  // by number: who did what
 	tableRegister    = "register/"
 )
 

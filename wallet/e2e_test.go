@@ -178,7 +178,7 @@ func (p person) secrets(t *testing.T) wallet.Secrets { return ledgertest.Must(p.
 
 func (c *country) offer(name string, schema *credential.Schema, claims credential.Claims, subject string) string {
 	c.t.Helper()
-	offer := ledgertest.Must(c.agency.Offer(c.t.Context(), issuer.Application{
+	offer := ledgertest.Must(c.agency.Offer(c.t.Context(), officer, issuer.Application{
 		Person: name, Schema: schema.Type, Claims: claims, Subject: subject, ValidUntil: time.Now().AddDate(1, 0, 0).Format(time.DateOnly),
 	}))(c.t)
 	return offer.Link
@@ -196,12 +196,18 @@ func (c *country) session(policyID string) (link string, result func() *verifier
 // agencyID finds the agency's own name of a person's newest credential.
 func (c *country) agencyID(name string) string {
 	c.t.Helper()
-	page, _, err := c.agency.Credentials(issuer.List{Person: name})
+	page, _, err := c.agency.Credentials(officer, issuer.List{Person: name})
 	if err != nil || len(page) == 0 {
 		c.t.Fatalf("credentials of %s: %v, %v", name, page, err)
 	}
 	return page[len(page)-1].ID
 }
+
+// officer and reason are of the agency in these tests.
+var (
+	officer = issuer.Officer("clerk")
+	reason  = issuer.Reason{Code: issuer.ReasonOther, Note: "test"}
+)
 
 func TestEndToEnd(t *testing.T) {
 	if testing.Short() {
@@ -418,7 +424,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("suspended, reinstated, revoked", func(t *testing.T) {
 		id := c.agencyID("ann")
 		before := ledgertest.Must(cheat.Newest(ctx))(t)
-		ledgertest.Must(c.agency.Suspend(ctx, id, "test"))(t)
+		ledgertest.Must(c.agency.Suspend(ctx, officer, id, reason))(t)
 		r := fetch("pledge")
 		a := attempt(r, 0, annSecrets.Master, land)
 		refusedByCircuit(t, a)
@@ -430,11 +436,11 @@ func TestEndToEnd(t *testing.T) {
 		request := ledgertest.Must(ann.Read(ctx, link))(t)
 		_, err := ann.Answer(ctx, request.Consent(nil))
 		wantCode(t, err, wallet.CodeRevokedOrSuspended)
-		ledgertest.Must(c.agency.Reinstate(ctx, id, "test"))(t)
+		ledgertest.Must(c.agency.Reinstate(ctx, officer, id, reason))(t)
 		if _, err := ann.Answer(ctx, request.Consent(nil)); err != nil {
 			t.Errorf("reinstated: %v", err)
 		}
-		ledgertest.Must(c.agency.Revoke(ctx, id, "test"))(t)
+		ledgertest.Must(c.agency.Revoke(ctx, officer, id, reason))(t)
 		refusedByCircuit(t, a)
 	})
 }

@@ -362,7 +362,7 @@ func (w *town) suspend(in invitation) {
 		t.Errorf("reinstated: %s", s.State)
 	}
 	shown := answer[issuer.Credential](t, civil("show", id)...)
-	if len(shown.History) != 3 || shown.History[1].Reason != "lost" {
+	if len(shown.History) != 3 || shown.History[1].Reason.Note != "lost" {
 		t.Errorf("history at the agency: %+v", shown.History)
 	}
 	scope := succeed(t, "issuer", "token", "--data", w.data, "--agency", "civil", "--scope", issuer.ScopeCredentials)

@@ -143,8 +143,8 @@ func printIssued(out io.Writer, c issuer.Credential) {
 	t.row("  leaf", fmt.Sprint(c.Leaf))
 	for _, e := range c.History {
 		line := fmt.Sprintf("%s, entry %d", e.At, e.Entry)
-		if e.Reason != "" {
-			line += ": " + e.Reason
+		if e.Reason != nil {
+			line += ": " + strings.TrimSpace(string(e.Reason.Code)+" "+e.Reason.Note)
 		}
 		t.row("  "+string(e.Kind), line)
 	}
@@ -154,7 +154,7 @@ func printIssued(out io.Writer, c issuer.Credential) {
 // changeCommand suspends, reinstates or revokes.
 func changeCommand(action, short, example string) *cobra.Command {
 	f := new(agencyFlags)
-	var reason string
+	var reason issuer.Reason
 	cmd := &cobra.Command{
 		Use:   action + " ID",
 		Short: short,
@@ -174,7 +174,12 @@ policy. The reason stays with the agency.`,
 			return printed(cmd, changed, func(out io.Writer) { fmt.Fprintf(out, "%s is %s\n", changed.ID, changed.Status) })
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the agency's own records")
+	var codes []string
+	for _, code := range issuer.ReasonCodes {
+		codes = append(codes, string(code))
+	}
+	cmd.Flags().StringVar((*string)(&reason.Code), "code", string(issuer.ReasonOther), "why: "+strings.Join(codes, ", "))
+	cmd.Flags().StringVar(&reason.Note, "reason", "", "why, in words for the agency's own records")
 	if err := cmd.MarkFlagRequired("reason"); err != nil {
 		panic(err) // the flag stands one line above
 	}

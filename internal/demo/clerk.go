@@ -62,9 +62,9 @@ func (c *Clerk) Credential(ctx context.Context, id string) (found issuer.Credent
 }
 
 // Change suspends, reinstates or revokes, and returns when that is sealed.
-func (c *Clerk) Change(ctx context.Context, id, action, reason string) (changed issuer.Credential, err error) {
+func (c *Clerk) Change(ctx context.Context, id, action string, reason issuer.Reason) (changed issuer.Credential, err error) {
 	path := issuer.AdminPath + "/credentials/" + url.PathEscape(id) + "/" + action
-	if err := c.call(ctx, http.MethodPost, path, map[string]string{"reason": reason}, &changed); err != nil {
+	if err := c.call(ctx, http.MethodPost, path, reason, &changed); err != nil {
 		return changed, fmt.Errorf("%s credential %q: %w", action, id, err)
 	}
 	return changed, nil

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/adapter/dcc"
 	"github.com/bulla-id/bulla/issuer/adapter/divisions"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -162,7 +163,7 @@ func (s *story) changeBoth(ctx context.Context, residency, vaccination string) e
 			if err != nil {
 				return err
 			}
-			_, err = s.clerks[c.did].Change(ctx, id, c.action, "demo")
+			_, err = s.clerks[c.did].Change(ctx, id, c.action, issuer.Reason{Code: issuer.ReasonOther, Note: "demo"})
 			return err
 		})
 	}
@@ -178,7 +179,7 @@ func (s *story) refuseTransfer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.clerks[LandDID].Change(ctx, id, "revoke", "sold"); err != nil {
+	if _, err := s.clerks[LandDID].Change(ctx, id, "revoke", issuer.Reason{Code: issuer.ReasonTransferred}); err != nil {
 		return err
 	}
 	if err := s.give(ctx, LandDID, s.zhao, Title(s.zhao.name, s.parcels[0])); err != nil {
