@@ -59,6 +59,7 @@ type application struct {
 	Tries     int                 `json:"tries,omitempty"`
 	Reference string              `json:"reference"`       // key of the row of the offer by reference
 	Order     string              `json:"order,omitempty"` // id, once its credential was asked for
+	Case      string              `json:"case,omitempty"`  // id, if it is of one
 }
 
 // Offer checks an application and makes an offer of it. It is refused with [ErrSchema], [ErrClaim], [ErrApplication] or
@@ -71,13 +72,21 @@ func (i *Issuer) Offer(ctx context.Context, by Officer, a Application) (Offer, e
 	if err != nil {
 		return Offer{}, err
 	}
+	if i.cfg.Approvals[a.Schema] > 0 {
+		return Offer{}, refuse(ErrApproval, "credentials of this type are offered by a case that other officers approve")
+	}
 	if s.OnePerPerson {
 		if err := s.register.Live(a.Person, Holding{Schema: a.Schema, From: a.ValidFrom, Until: a.ValidUntil}); err != nil {
 			return Offer{}, err
 		}
 	}
+	return i.makeOffer(ctx, by, a, "")
+}
+
+// makeOffer makes an offer of an application that was checked, of a case if it has an id.
+func (i *Issuer) makeOffer(ctx context.Context, by Officer, a Application, caseID string) (Offer, error) {
 	code, now := webapi.RandomID(), i.cfg.Clock()
-	row := application{ID: newID(now), Application: a, ExpiresAt: credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime))}
+	row := application{ID: newID(now), Application: a, Case: caseID, ExpiresAt: credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime))}
 	if a.TxCode {
 		row.TxCode = newTxCode()
 	}
@@ -90,7 +99,7 @@ func (i *Issuer) Offer(ctx context.Context, by Officer, a Application) (Offer, e
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	tx := begin(i.cfg.Store)
-	tx.putUntil(tableApplication+row.ID, row, credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime+i.cfg.TokenLifetime)))
+	tx.putUntil(tableApplication+row.ID, row, credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime+i.lifetime(caseID))))
 	tx.putUntil(codeRow(code), row.ID, row.ExpiresAt)
 	tx.putUntil(row.Reference, offer, row.ExpiresAt)
 	if err := i.note(tx, by, DidOffer, row.ID, a.Schema); err != nil {

@@ -111,10 +111,13 @@ func (b *batch) add(r *request) error {
 // refuse answers a request with no, for good if it is an order's.
 func (b *batch) refuse(r *request, refusal *Refusal) error {
 	b.answers = append(b.answers, answered{r, reply{err: refusal}})
-	if r.issue == nil {
-		return nil
+	switch {
+	case r.issue != nil:
+		return b.issuer.decline(b.tx, r.issue.ID, refusal)
+	case r.change != nil && r.change.file != "":
+		return b.taskRefused(r.change, refusal)
 	}
-	return b.issuer.decline(b.tx, r.issue.ID, refusal)
+	return nil
 }
 
 // addIssuance makes the credential of an order, unless it has one.
@@ -134,6 +137,9 @@ func (b *batch) addIssuance(r *request) error {
 		b.joined = append(b.joined, joined{r, old.ID, old.Sequence})
 		return nil
 	}
+	if err := b.decided(o); err != nil {
+		return err
+	}
 	s, ok := b.issuer.schemas[o.Application.Schema]
 	if !ok {
 		return refuse(ErrConfiguration, "this agency no longer issues credentials of that type")
@@ -148,6 +154,22 @@ func (b *batch) addIssuance(r *request) error {
 		return errors.New("compute commitment: claims no longer fit the schema") // the cause quotes claims
 	}
 	b.members = append(b.members, &member{r, record, o, commitment})
+	return nil
+}
+
+// decided puts into an order what its case says now: it may have been edited since the wallet asked.
+func (b *batch) decided(o *order) error {
+	if o.Application.Case == "" {
+		return nil
+	}
+	var c caseFile
+	if err := b.tx.get(tableCase+o.Application.Case, &c); err != nil {
+		return err
+	}
+	if c.State != CaseApproved || c.Order != o.ID {
+		return refuse(ErrDenied, "the case is %s", c.State)
+	}
+	o.Application.Application = *c.Application
 	return nil
 }
 
@@ -223,7 +245,10 @@ func (b *batch) seal() (*flight, error) {
 			b.tx.put(tableCredential+m.record.ID, m.record)
 			b.tx.put(i.personRow(m.record), true)
 		} else {
-			it.Reason, it.By = &m.request.change.reason, m.request.change.by
+			it.Reason, it.By, it.Case = &m.request.change.reason, m.request.change.by, m.request.change.file
+			if it.Case != "" {
+				b.tx.delete(tableTask + it.Case)
+			}
 		}
 		in.Items = append(in.Items, it)
 	}

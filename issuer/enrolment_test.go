@@ -107,6 +107,7 @@ func TestAgenciesShareARegister(t *testing.T) {
 // A crash between the register's commit and ours leaves a holding without credential, which the next start drops.
 func TestReconcile(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
+	eventually(t, "the issuer is ready", a.Ready) // its own start has reconciled
 	register := a.cfg.Registers[0]
 	pseudonym := credential.Pseudonym(p.master, credential.EnrolmentScope(sharedName))
 	orphan := issuer.Admission{

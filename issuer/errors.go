@@ -35,6 +35,10 @@ var (
 	ErrClaim       = &Refusal{Code: "claim"}            // a claim does not fit the schema; Claim names it
 	ErrNotFound    = &Refusal{Code: "not-found"}        // no such credential or enrolment
 	ErrState       = &Refusal{Code: "state"}            // the credential is not in the state that the change starts from
+	ErrApproval    = &Refusal{Code: "approval-needed"}  // the schema wants it filed as a case
+	ErrSameOfficer = &Refusal{Code: "same-officer"}     // four eyes are of two officers
+	ErrVersion     = &Refusal{Code: "version"}          // the case changed meanwhile
+	ErrExternalID  = &Refusal{Code: "external-id"}      // taken by another case, or not a line of text
 	ErrOfficer     = &Refusal{Code: "officer"}          // who acts is not known
 	ErrHeld        = &Refusal{Code: "credentials-held"} // enrolments are reset only without unrevoked credentials
 )
@@ -54,6 +58,7 @@ var (
 	ErrNotification  = &Refusal{Code: "invalid-notification"}  // no such credential of that token
 	ErrEvent         = &Refusal{Code: "invalid-event"}         // not an event that wallets can tell of
 	ErrOffer         = &Refusal{Code: "other-offer"}           // the offer is for another configuration, or was answered with another commitment
+	ErrDenied        = &Refusal{Code: "denied"}                // the agency decided against it
 	ErrOtherSecret   = &Refusal{Code: "other-secret"}          // a second enrolment with another master secret
 	ErrOtherPerson   = &Refusal{Code: "other-person"}          // that master secret is another person's
 	ErrOnePerPerson  = &Refusal{Code: "one-per-person"}        // the person has a live credential of this type

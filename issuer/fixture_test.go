@@ -371,10 +371,14 @@ func (a *agency) residence(p *person, from, until string) issuer.Application {
 // code makes an offer and reads the code in it.
 func (a *agency) code(application issuer.Application) string {
 	a.t.Helper()
-	offer := must(a.Offer(a.t.Context(), clerk, application))(a.t)
+	return codeOf(a.t, must(a.Offer(a.t.Context(), clerk, application))(a.t))
+}
+
+func codeOf(t testing.TB, offer issuer.Offer) string {
+	t.Helper()
 	parsed, _, err := openid.ParseOfferLink(offer.Link)
 	if err != nil {
-		a.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return parsed.Grants.PreAuthorized.Code
 }

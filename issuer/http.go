@@ -128,6 +128,7 @@ var walletErrors = map[Code]walletError{
 	ErrNonce.Code:         {http.StatusBadRequest, "invalid_nonce"},
 	ErrProof.Code:         {http.StatusBadRequest, "invalid_proof"},
 	ErrOffer.Code:         {http.StatusBadRequest, "credential_request_denied"},
+	ErrDenied.Code:        {http.StatusBadRequest, "credential_request_denied"},
 	ErrOtherSecret.Code:   {http.StatusBadRequest, "credential_request_denied"},
 	ErrOtherPerson.Code:   {http.StatusBadRequest, "credential_request_denied"},
 	ErrOnePerPerson.Code:  {http.StatusBadRequest, "credential_request_denied"},

@@ -179,6 +179,11 @@ type problem struct {
 var clerkStatus = map[Code]int{
 	ErrNotFound.Code:     http.StatusNotFound,
 	ErrState.Code:        http.StatusConflict,
+	ErrApproval.Code:     http.StatusConflict,
+	ErrExternalID.Code:   http.StatusConflict,
+	ErrVersion.Code:      http.StatusPreconditionFailed,
+	ErrSameOfficer.Code:  http.StatusForbidden,
+	ErrOfficer.Code:      http.StatusForbidden,
 	ErrHeld.Code:         http.StatusConflict,
 	ErrOnePerPerson.Code: http.StatusConflict,
 	ErrLedger.Code:       http.StatusConflict,

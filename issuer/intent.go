@@ -23,7 +23,8 @@ type item struct {
 	Credential string  `json:"credential"`
 	Order      string  `json:"order,omitempty"`
 	Reason     *Reason `json:"reason,omitempty"`
-	By         Officer `json:"by,omitempty"` // who asked for a change
+	By         Officer `json:"by,omitempty"`   // who asked for a change
+	Case       string  `json:"case,omitempty"` // id of the case that asked for a change
 }
 
 // sequenced is the key of a row by sequence number; keys rise with numbers.
@@ -58,6 +59,14 @@ func (i *Issuer) settle(f *flight) error {
 		verb := DidChange
 		if f.Kind == entry.KindCredentialsIssued {
 			verb = DidIssue
+			if err := i.settleCase(tx, it.Order, r.ID); err != nil {
+				return err
+			}
+		}
+		if it.Case != "" {
+			if err := i.settleTask(tx, it.Case); err != nil {
+				return err
+			}
 		}
 		if err := i.note(tx, System, verb, r.ID, f.detail(it)); err != nil {
 			return err
@@ -75,7 +84,8 @@ func (i *Issuer) settle(f *flight) error {
 	if err := tx.commit(); err != nil {
 		return err
 	}
-	return i.release(released)
+	i.tellNews()
+	return i.releaseAll(released)
 }
 
 // detail is what an intent does to an item, and why, for the audit log.
@@ -98,7 +108,7 @@ func (i *Issuer) noteRelease(released map[*Register]map[string]string, r *record
 	released[s.register][r.ID] = r.Person
 }
 
-func (i *Issuer) release(released map[*Register]map[string]string) error {
+func (i *Issuer) releaseAll(released map[*Register]map[string]string) error {
 	for register, credentials := range released {
 		if err := register.Release(i.cfg.DID, credentials); err != nil {
 			return err
@@ -125,6 +135,9 @@ func (i *Issuer) withdraw(f *flight) error {
 		if f.Kind != entry.KindCredentialsIssued {
 			r.Change = ""
 			tx.put(tableCredential+r.ID, r)
+			if it.Case != "" {
+				tx.put(tableTask+it.Case, true)
+			}
 			continue
 		}
 		i.noteRelease(released, &r)
@@ -138,7 +151,7 @@ func (i *Issuer) withdraw(f *flight) error {
 	if err := tx.commit(); err != nil {
 		return err
 	}
-	return i.release(released)
+	return i.releaseAll(released)
 }
 
 // forget deletes a credential that never came onto the chain. Its order is open again.

@@ -42,6 +42,11 @@ func (i *Issuer) Issue(ctx context.Context, accessToken, configuration string, p
 	if err != nil {
 		return nil, err
 	}
+	if o.Application.Case != "" {
+		if err := i.takeUp(); err != nil { // what the case replaces may have to end first
+			return nil, err
+		}
+	}
 	return i.outcome(ctx, o, i.cfg.SealWait)
 }
 

@@ -47,10 +47,13 @@ type Config struct {
 	// if it is not among them.
 	Registers        []*Register
 	SubjectRegisters []*SubjectRegister
-	EnrolmentKey     *keys.VerifyingKey // that enrolment proofs must verify under; listed on the chain
-	Keys             Keys
-	Store            Store
-	Ledger           Ledger
+	// Approvals is how many officers must approve a case of a schema, by its type, besides who wrote it. Where it is more than 0,
+	// credentials are offered, reinstated and revoked by cases only; suspending, which can be taken back, needs one officer.
+	Approvals    map[string]int
+	EnrolmentKey *keys.VerifyingKey // that enrolment proofs must verify under; listed on the chain
+	Keys         Keys
+	Store        Store
+	Ledger       Ledger
 	// AcceptLoss lets the issuer go on although the chain has entries of its that the records lack. Without it a
 	// restored backup that is too old is noticed and refused.
 	AcceptLoss bool
@@ -81,9 +84,13 @@ type Issuer struct {
 	mu      sync.Mutex // guards the rows of Store: whoever reads to write holds it
 	flights flights
 	waits   map[string]*wait // by order, for those under way
+	tasks   map[string]bool  // by case, for changes under way
 	queue   chan *request
 	sealing chan *flight
 	running atomic.Bool // Run is past recovery and has not failed
+
+	newsMu  sync.Mutex    // guards changed
+	changed chan struct{} // closed and replaced when a case changes
 }
 
 // schema is a schema with what belongs to it.
@@ -113,7 +120,7 @@ func New(cfg Config) (*Issuer, error) {
 	i := &Issuer{
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
-		waits: make(map[string]*wait), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
+		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}
 	if i.possession, err = possession(cfg.Clock); err != nil {
@@ -158,7 +165,7 @@ func (cfg *Config) validate() error {
 	case cfg.Store == nil || cfg.Ledger == nil:
 		return errors.New("store or ledger is missing")
 	}
-	return cfg.Keys.validate()
+	return errors.Join(cfg.validateApprovals(), cfg.Keys.validate())
 }
 
 func (cfg *Config) setDefaults() {

@@ -75,7 +75,11 @@ func (i *Issuer) accept(accessToken string, proof openid.EnrolmentProof, nonceEx
 	a.Order = o.ID
 	tx.put(tableApplication+a.ID, a)
 	tx.put(tableOrder+o.ID, o)
-	tx.put(tableOpen+o.ID, true)
+	if a.Case == "" {
+		tx.put(tableOpen+o.ID, true)
+	} else if err := i.joinCase(tx, &o); err != nil {
+		return nil, err
+	}
 	if err := i.note(tx, Holder, DidAsk, o.ID, a.Schema); err != nil {
 		return nil, err
 	}
@@ -153,8 +157,12 @@ func (i *Issuer) finish(id string, err error) {
 	}
 }
 
-// takeUp brings the orders that nobody brings yet: after a restart, or once there is room in the queue again.
+// takeUp brings the orders that nobody brings yet, and the tasks of cases: after a restart, when they are set free, or once there
+// is room in the queue again.
 func (i *Issuer) takeUp() error {
+	if err := i.takeTasks(); err != nil {
+		return fmt.Errorf("take up tasks: %w", err)
+	}
 	var open []string
 	err := i.cfg.Store.Scan(tableOpen, "", func(key string, _ []byte) bool {
 		open = append(open, strings.TrimPrefix(key, tableOpen))
@@ -180,6 +188,9 @@ func (i *Issuer) outcome(ctx context.Context, o *order, patience time.Duration) 
 		return nil, refuse(ErrConfiguration, "this agency no longer issues credentials of that type")
 	}
 	pending := &Deferral{o.Transaction, pollInterval}
+	if held, err := i.held(o.ID); err != nil || held {
+		return nil, errors.Join(err, pending)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	w := i.bring(o)
@@ -202,6 +213,24 @@ func (i *Issuer) outcome(ctx context.Context, o *order, patience time.Duration) 
 		return nil, err
 	}
 	return i.deliver(s, settled.Credential)
+}
+
+// open tells whether something is still to be done. A credential that is on its way is an intent's to finish.
+func (o *order) open() bool { return o.Refused == nil && o.Credential == "" }
+
+// held tells whether an order waits for officers, or for the end of the credential that it replaces.
+func (i *Issuer) held(id string) (bool, error) {
+	tx := begin(i.cfg.Store)
+	var o order
+	if err := tx.get(tableOrder+id, &o); err != nil {
+		return false, err
+	}
+	var open bool
+	err := tx.get(tableOpen+id, &open)
+	if errors.Is(err, ErrAbsent) {
+		return o.open(), nil
+	}
+	return false, err
 }
 
 func (i *Issuer) order(id string) (*order, error) {

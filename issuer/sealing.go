@@ -47,7 +47,7 @@ func (i *Issuer) seal(ctx context.Context, f *flight) error {
 				return fmt.Errorf("settle entry %d: %w", f.Sequence, err)
 			}
 			i.land(f, nil)
-			return nil
+			return i.takeUp() // what this set free
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -54,6 +54,10 @@ func (r *request) abandoned() bool {
 // answer tells who waits. An order that is on its way is finished when its flight lands.
 func (i *Issuer) answer(r *request, a reply) {
 	switch {
+	case r.change != nil && r.change.file != "":
+		if a.flight == nil {
+			i.endTask(r.change.file)
+		}
 	case r.issue == nil:
 		r.replies <- a
 	case a.err != nil || a.flight == nil:
@@ -303,6 +307,9 @@ func (i *Issuer) land(f *flight, refusal *Refusal) {
 	for _, it := range f.Items {
 		if refusal == nil && it.Order != "" {
 			i.finish(it.Order, nil)
+		}
+		if refusal == nil && it.Case != "" {
+			i.endTask(it.Case)
 		}
 	}
 }

@@ -127,6 +127,10 @@ const (
 	tablePerson      = "person/"      // by person's tag and credential's id
 	tableIntent      = "intent/"      // by sequence number: entries not known to be sealed
 	tableEntry       = "entry/"       // by sequence number: sealed entries that issued
+	tableCase        = "case/"        // by id, which rises with time
+	tableLink        = "link/"        // by digest: private links of cases
+	tableExternal    = "external/"    // by tag: the agency's own numbers of cases
+	tableTask        = "task/"        // by case's id: changes that approved cases ask for, not in an intent yet
 	rowAudit         = "audit-head"
 	rowAnchor        = "anchor-last"
 	tableAnchor      = "anchor/" // by records: heads of the audit log that the chain has

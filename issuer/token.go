@@ -62,8 +62,9 @@ func (i *Issuer) Token(ctx context.Context, r TokenRequest) (openid.TokenRespons
 		}
 		return openid.TokenResponse{}, err
 	}
-	answer := openid.TokenResponse{AccessToken: webapi.RandomID(), TokenType: "Bearer", ExpiresIn: int(i.cfg.TokenLifetime / time.Second)}
-	row := token{Application: a.ID, ExpiresAt: i.now() + credential.UnixTime(i.cfg.TokenLifetime/time.Second)}
+	lifetime := i.lifetime(a.Case)
+	answer := openid.TokenResponse{AccessToken: webapi.RandomID(), TokenType: "Bearer", ExpiresIn: int(lifetime / time.Second)}
+	row := token{Application: a.ID, ExpiresAt: i.now() + credential.UnixTime(lifetime/time.Second)}
 	if answer.Details, err = identify(r.Details, a.Schema); err != nil {
 		return openid.TokenResponse{}, err
 	}
@@ -80,6 +81,16 @@ func (i *Issuer) Token(ctx context.Context, r TokenRequest) (openid.TokenRespons
 	}
 	return answer, nil
 }
+
+// lifetime is how long an access token is good for: officers may take days to decide.
+func (i *Issuer) lifetime(caseID string) time.Duration {
+	if caseID != "" {
+		return max(i.cfg.TokenLifetime, caseTokenLifetime)
+	}
+	return i.cfg.TokenLifetime
+}
+
+const caseTokenLifetime = 30 * 24 * time.Hour
 
 // identify names the offer's one credential to a wallet that asked for names. Other wallets ask by configuration.
 func identify(asked []openid.AuthorizationDetail, configuration string) ([]openid.AuthorizationDetail, error) {
