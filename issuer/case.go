@@ -58,6 +58,8 @@ const (
 
 func (s CaseState) undecided() bool { return s == CaseSubmitted || s == CaseInReview }
 
+func (s CaseState) ended() bool { return !s.undecided() && s != CaseApproved }
+
 // Filing is what a clerk files.
 type Filing struct {
 	Kind CaseKind `json:"kind"`

@@ -18,6 +18,7 @@ import (
 // Paths below the issuer's own.
 const (
 	tokenPath        = "/token"
+	keysPath         = "/jwks.json"
 	noncePath        = "/nonce"
 	credentialPath   = "/credential"
 	deferredPath     = "/deferred-credential"
@@ -34,12 +35,13 @@ const maxBody = 64 << 10 // bytes
 //
 //	GET  /.well-known/openid-credential-issuer{path}
 //	GET  /.well-known/oauth-authorization-server{path}
-//	POST {path}/token        pre-authorized code, and transaction code, for an access token
+//	POST {path}/token        pre-authorized code, and transaction code, for an access token; also client_credentials, for software
 //	POST {path}/nonce
 //	POST {path}/credential
 //	POST {path}/deferred-credential
 //	POST {path}/notification
 //	GET  {path}/offers/{reference}
+//	GET  {path}/progress/{link}  how far a person's application is
 //
 // For clerks, with a bearer token: see http_admin.go. And GET {path}/healthz, {path}/readyz. {path} is that of the
 // issuer's URL: a host that several agencies share routes what [Issuer.Paths] lists.
@@ -55,7 +57,11 @@ func (i *Issuer) Handler() http.Handler {
 	i.wallet(wallets, http.MethodPost, i.base+deferredPath, i.postDeferred)
 	i.wallet(wallets, http.MethodPost, i.base+notificationPath, i.postNotification)
 	i.wallet(wallets, http.MethodGet, i.base+offersPath+":reference", i.getOffer)
-	i.mountAdmin(e.Group(i.base + AdminPath))
+	wallets.GET(i.base+progressPath+":link", i.getProgress)
+	if i.server != nil {
+		e.GET(i.base+keysPath, i.server.GetKeys)
+	}
+	i.mountAdmin(e)
 	e.GET(i.base+healthPath, func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	e.GET(i.base+readyPath, i.getReady)
 	return e

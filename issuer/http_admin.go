@@ -5,13 +5,15 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth"
+	"github.com/bulla-id/bulla/internal/oauth/once"
 	"github.com/bulla-id/bulla/internal/webapi"
 )
 
@@ -21,162 +23,241 @@ const (
 	ScopeCredentials = "issuer:credentials.read"
 	ScopeRevoke      = "issuer:credentials.revoke" // suspend and reinstate, too
 	ScopeEnrolments  = "issuer:enrolments.reset"
+	ScopeReadCases   = "issuer:applications.read"
+	ScopeFile        = "issuer:applications.write"
+	ScopeDecide      = "issuer:approvals.decide"
+	ScopeAudit       = "issuer:audit.read"
+	ScopeKeys        = "issuer:keys.read"
 )
 
 // Scopes are all of them.
-var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments}
+var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments, ScopeReadCases, ScopeFile, ScopeDecide, ScopeAudit, ScopeKeys}
+
+// Roles are the scopes of those who work at an agency.
+var Roles = map[string][]string{
+	"clerk":         {ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeReadCases, ScopeFile},
+	"approver":      {ScopeReadCases, ScopeDecide, ScopeCredentials},
+	"auditor":       {ScopeReadCases, ScopeCredentials, ScopeAudit},
+	"key-custodian": {ScopeKeys, ScopeEnrolments},
+}
+
+var scopeTexts = map[string]string{
+	ScopeOffers: "Make offers", ScopeCredentials: "Read credentials", ScopeRevoke: "Suspend, reinstate and revoke credentials",
+	ScopeEnrolments: "Reset enrolments", ScopeReadCases: "Read applications", ScopeFile: "File, edit and withdraw applications",
+	ScopeDecide: "Review, approve and refuse applications", ScopeAudit: "Read the audit log", ScopeKeys: "Read which keys there are",
+}
 
 // AdminPath is where the admin API is, below the issuer's URL.
 const AdminPath = "/admin/v1"
 
-// AdminAuthority makes and checks the tokens of the admin API of the issuer at a URL.
+// AdminAuthority makes the tokens of the admin API of the issuer at a URL.
 func AdminAuthority(url string, key *jose.SigningKey, clock func() time.Time) *webapi.Authority {
 	return &webapi.Authority{Key: key, Issuer: url, Audience: url + AdminPath, Clock: clock}
 }
 
-// mountAdmin is the API for clerks. Bodies are JSON, strict; refusals are RFC 9457 problems whose code is that of
-// [Refusal], with the member claim where a claim does not fit.
-//
-//	POST /offers                       Application → 201 Offer
-//	GET  /credentials?after=&limit=    → {credentials, next}
-//	POST /credentials/search           {person, after, limit} → the same: a person's name has no place in a URL
-//	GET  /credentials/{id}             → Credential
-//	POST /credentials/{id}/suspend     {code, note} → Credential, once it is sealed; so reinstate and revoke
-//	POST /enrolments/reset             {person, register} → 204
-func (i *Issuer) mountAdmin(g *gin.RouterGroup) {
-	g.Use(noStore)
-	require := i.admin.Require
-	g.POST("/offers", require(ScopeOffers), i.postOffer)
-	g.GET("/credentials", require(ScopeCredentials), i.getCredentials)
-	g.POST("/credentials/search", require(ScopeCredentials), i.searchCredentials)
-	g.GET("/credentials/:id", require(ScopeCredentials), i.getCredential)
-	g.POST("/credentials/:id/suspend", require(ScopeRevoke), i.postChange(i.Suspend))
-	g.POST("/credentials/:id/reinstate", require(ScopeRevoke), i.postChange(i.Reinstate))
-	g.POST("/credentials/:id/revoke", require(ScopeRevoke), i.postChange(i.Revoke))
-	g.POST("/enrolments/reset", require(ScopeEnrolments), i.postReset)
-}
+// maxTokenLifetime is how long a token of our own may be good for.
+const maxTokenLifetime = 24 * time.Hour
 
-// officer is who a request came from.
-func officer(c *gin.Context) Officer { return Officer(webapi.Client(c)) }
-
-// readBody reads a strict JSON body, or answers and returns false.
-func readBody(c *gin.Context, target any) bool {
-	text, ok := webapi.Body(c)
-	if !ok {
-		return false
-	}
-	if mediaType(c) != "application/json" {
-		webapi.Refuse(c, webapi.NewProblem(http.StatusUnsupportedMediaType, "media-type", "want application/json"))
-		return false
-	}
-	if credential.ParseStrict(text, target) != nil { // the cause may quote the body
-		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "body", "the body is not the JSON that this path takes: no unknown or duplicate members, text in NFC"))
-		return false
-	}
-	return true
-}
-
-func (i *Issuer) postOffer(c *gin.Context) {
-	var a Application
-	if !readBody(c, &a) {
-		return
-	}
-	offer, err := i.Offer(c.Request.Context(), officer(c), a)
+// openAccess makes the check of who calls, by tokens of our own and of the agency's own providers, and the server that gives tokens
+// to the agency's software.
+func (i *Issuer) openAccess() error {
+	ring, err := oauth.NewKeyRing(maxTokenLifetime, i.cfg.Clock, oauth.RingKey{Key: i.cfg.Keys.Admin})
 	if err != nil {
-		i.refuseClerk(c, err)
-		return
+		return err
 	}
-	c.JSON(http.StatusCreated, offer)
+	mint := oauth.Mint{Issuer: i.cfg.URL, Audience: i.cfg.URL + AdminPath, Keys: ring, Clock: i.cfg.Clock}
+	i.officers, err = oauth.NewResource(oauth.ResourceConfig{
+		Providers: append([]oauth.Provider{oauth.OwnProvider(mint)}, i.cfg.Providers...), Clock: i.cfg.Clock, Logger: i.cfg.Logger,
+	})
+	if err != nil || i.cfg.Clients == nil {
+		return err
+	}
+	server, err := oauth.NewServer(oauth.ServerConfig{
+		Mint: mint, Clients: i.cfg.Clients, Scopes: Scopes, Assertions: once.NewMemory(maxProofs, i.cfg.Clock), Clock: i.cfg.Clock,
+		TokenURL: i.cfg.URL + tokenPath, KeysURL: i.cfg.URL + keysPath,
+	})
+	i.server = &oauth.Endpoint{Server: server, Logger: i.cfg.Logger}
+	return err
+}
+
+// mountAdmin is the API for officers and their software: OpenAPI 3.1 at openapi.json, a page at docs. Refusals are RFC 9457 problems
+// whose code is that of [Refusal], with the member claim where a claim does not fit.
+func (i *Issuer) mountAdmin(e *gin.Engine) {
+	group := e.Group(i.base + AdminPath)
+	group.Use(noStore)
+	api := &adminAPI{i, webapi.OpenAPI(e, group, webapi.Description{
+		Title: "Bulla issuer: " + i.cfg.Name.In("en"), Version: "1", URL: i.cfg.URL + AdminPath, TokenURL: i.cfg.URL + tokenPath,
+		Text:   "The back office of an agency: applications with approvals, offers, credentials, audit. Everything is recorded by whom it was done.",
+		Scopes: scopeTexts, Tags: []string{"Applications", "Offers", "Credentials", "Audit", "Agency"},
+	})}
+	api.mountAgency()
+	api.mountOffers()
+	api.mountCredentials()
+	api.mountCases()
+	api.mountAudit()
+}
+
+// adminAPI adds operations.
+type adminAPI struct {
+	i   *Issuer
+	api huma.API
+}
+
+// operation adds one. do gets the officer who calls; its refusals become problems.
+func operation[In, Out any](a *adminAPI, scope string, op huma.Operation, do func(ctx context.Context, by Officer, in *In) (*Out, error)) {
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	op.MaxBodyBytes = maxBody - 1 // below the bound of the connection, which has no status of its own
+	huma.Register(a.api, webapi.Scoped(op, scope, a.i.officers.Require), func(ctx context.Context, in *In) (*Out, error) {
+		out, err := do(ctx, Officer(oauth.PrincipalOf(webapi.GinOf(ctx)).ID()), in)
+		if err != nil {
+			return nil, a.i.problemOf(ctx, op.OperationID, err)
+		}
+		return out, nil
+	})
+}
+
+// body is an answer of one JSON value.
+type body[T any] struct{ Body T }
+
+func (a *adminAPI) mountAgency() {
+	operation(a, ScopeReadCases, huma.Operation{
+		OperationID: "list-schemas", Method: http.MethodGet, Path: "/schemas", Tags: []string{"Agency"}, Summary: "The schemas that the agency issues under",
+	}, func(context.Context, Officer, *struct{}) (*body[schemaList], error) {
+		return &body[schemaList]{a.i.schemaList()}, nil
+	})
+	operation(a, ScopeKeys, huma.Operation{
+		OperationID: "list-keys", Method: http.MethodGet, Path: "/keys", Tags: []string{"Agency"}, Summary: "The keys that the agency uses now, without their secrets",
+	}, func(context.Context, Officer, *struct{}) (*body[keyList], error) {
+		k := a.i.cfg.Keys
+		return &body[keyList]{keyList{[]keyInfo{{"entries", k.Signing.Public().KeyID()}, {"access tokens", k.Admin.Public().KeyID()}}}}, nil
+	})
+	type reset struct {
+		Body struct {
+			Person   string `json:"person" maxLength:"1024"`
+			Register string `json:"register,omitempty" doc:"may be left out if the agency has one"`
+		}
+	}
+	operation(a, ScopeEnrolments, huma.Operation{
+		OperationID: "reset-enrolment", Method: http.MethodPost, Path: "/enrolments/reset", Tags: []string{"Agency"}, DefaultStatus: http.StatusNoContent,
+		Summary: "End a person's enrolment, so that another wallet can be enrolled", Description: "Every credential of the person must be revoked first.",
+	}, func(_ context.Context, by Officer, in *reset) (*struct{}, error) {
+		return nil, a.i.ResetEnrolment(by, in.Body.Register, in.Body.Person)
+	})
+}
+
+type schemaInfo struct {
+	Schema    *credential.Schema `json:"schema"`
+	ID        credential.Element `json:"id"`
+	Register  string             `json:"enrolment_register"`
+	Approvals int                `json:"approvals"`
+}
+
+type schemaList struct {
+	Schemas []schemaInfo `json:"schemas"`
+}
+
+func (i *Issuer) schemaList() (list schemaList) {
+	for _, s := range i.cfg.Schemas {
+		known := i.schemas[s.Type]
+		list.Schemas = append(list.Schemas, schemaInfo{s, known.id, known.register.Name(), i.cfg.Approvals[s.Type]})
+	}
+	return list
+}
+
+type keyInfo struct {
+	Use string `json:"use"`
+	ID  string `json:"kid"`
+}
+
+type keyList struct {
+	Keys []keyInfo `json:"keys"`
+}
+
+func (a *adminAPI) mountOffers() {
+	type in struct{ Body Application }
+	operation(a, ScopeOffers, huma.Operation{
+		OperationID: "make-offer", Method: http.MethodPost, Path: "/offers", Tags: []string{"Offers"}, DefaultStatus: http.StatusCreated,
+		Summary: "Offer a credential to a person", Description: "For schemas that need approvals, file an application instead.",
+	}, func(ctx context.Context, by Officer, in *in) (*body[Offer], error) {
+		offer, err := a.i.Offer(ctx, by, in.Body)
+		return &body[Offer]{offer}, err
+	})
 }
 
 // credentialPage is one page of a list.
 type credentialPage struct {
 	Credentials []Credential `json:"credentials"`
-	Next        string       `json:"next,omitempty"` // give it as after for the next page; none: this is the last
+	Next        string       `json:"next,omitempty" doc:"give it as after for the next page; none: this is the last"`
 }
 
-func (i *Issuer) getCredentials(c *gin.Context) {
-	limit, err := strconv.Atoi(c.DefaultQuery("limit", "0"))
-	if err != nil {
-		i.refuseClerk(c, refuse(ErrRequest, "limit is 1 to %d", MaxPage))
-		return
-	}
-	i.listCredentials(c, List{After: c.Query("after"), Limit: limit})
-}
-
-func (i *Issuer) searchCredentials(c *gin.Context) {
-	var body struct {
-		Person string `json:"person"`
-		After  string `json:"after"`
-		Limit  int    `json:"limit"`
-	}
-	if readBody(c, &body) {
-		i.listCredentials(c, List{body.Person, body.After, body.Limit})
-	}
-}
-
-func (i *Issuer) listCredentials(c *gin.Context, l List) {
-	page, more, err := i.Credentials(officer(c), l)
-	if err != nil {
-		i.refuseClerk(c, err)
-		return
-	}
-	answer := credentialPage{Credentials: page}
-	if more && len(page) > 0 {
-		answer.Next = page[len(page)-1].ID
-	}
-	c.JSON(http.StatusOK, answer)
-}
-
-func (i *Issuer) getCredential(c *gin.Context) {
-	found, err := i.Credential(officer(c), c.Param("id"))
-	if err != nil {
-		i.refuseClerk(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, found)
-}
-
-func (i *Issuer) postChange(change func(ctx context.Context, by Officer, id string, reason Reason) (Credential, error)) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		var body Reason
-		if !readBody(c, &body) {
-			return
+func (a *adminAPI) mountCredentials() {
+	list := func(by Officer, l List) (*body[credentialPage], error) {
+		page, more, err := a.i.Credentials(by, l)
+		answer := credentialPage{Credentials: page}
+		if more && len(page) > 0 {
+			answer.Next = page[len(page)-1].ID
 		}
-		changed, err := change(c.Request.Context(), officer(c), c.Param("id"), body)
-		if err != nil {
-			i.refuseClerk(c, err)
-			return
+		return &body[credentialPage]{answer}, err
+	}
+	type query struct {
+		After string `query:"after"`
+		Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}
+	operation(a, ScopeCredentials, huma.Operation{
+		OperationID: "list-credentials", Method: http.MethodGet, Path: "/credentials", Tags: []string{"Credentials"}, Summary: "All credentials, oldest first",
+	}, func(_ context.Context, by Officer, in *query) (*body[credentialPage], error) {
+		return list(by, List{After: in.After, Limit: in.Limit})
+	})
+	type search struct {
+		Body struct {
+			Person string `json:"person"`
+			After  string `json:"after,omitempty"`
+			Limit  int    `json:"limit,omitempty"`
 		}
-		i.cfg.Logger.InfoContext(c, "credential changed", slog.String("credential", changed.ID), slog.String("status", string(changed.Status)), slog.String("client", webapi.Client(c)))
-		c.JSON(http.StatusOK, changed)
 	}
-}
-
-func (i *Issuer) postReset(c *gin.Context) {
-	var body struct {
-		Person   string `json:"person"`
-		Register string `json:"register"`
+	operation(a, ScopeCredentials, huma.Operation{
+		OperationID: "search-credentials", Method: http.MethodPost, Path: "/credentials/search", Tags: []string{"Credentials"},
+		Summary: "The credentials of a person", Description: "A person's name has no place in a URL.",
+	}, func(_ context.Context, by Officer, in *search) (*body[credentialPage], error) {
+		return list(by, List{in.Body.Person, in.Body.After, in.Body.Limit})
+	})
+	type one struct {
+		ID string `path:"id"`
 	}
-	if !readBody(c, &body) {
-		return
+	operation(a, ScopeCredentials, huma.Operation{
+		OperationID: "read-credential", Method: http.MethodGet, Path: "/credentials/{id}", Tags: []string{"Credentials"}, Summary: "One credential",
+	}, func(_ context.Context, by Officer, in *one) (*body[Credential], error) {
+		found, err := a.i.Credential(by, in.ID)
+		return &body[Credential]{found}, err
+	})
+	for verb, change := range map[string]func(context.Context, Officer, string, Reason) (Credential, error){
+		"suspend": a.i.Suspend, "reinstate": a.i.Reinstate, "revoke": a.i.Revoke,
+	} {
+		type why struct {
+			ID   string `path:"id"`
+			Body Reason
+		}
+		operation(a, ScopeRevoke, huma.Operation{
+			OperationID: verb + "-credential", Method: http.MethodPost, Path: "/credentials/{id}/" + verb, Tags: []string{"Credentials"},
+			Summary: "Have it on the chain: " + verb, Description: "It is answered once that is sealed. The reason stays with the agency.",
+		}, func(ctx context.Context, by Officer, in *why) (*body[Credential], error) {
+			changed, err := change(ctx, by, in.ID, in.Body)
+			if err == nil {
+				a.i.cfg.Logger.InfoContext(ctx, "credential changed", slog.String("credential", changed.ID), slog.String("status", string(changed.Status)))
+			}
+			return &body[Credential]{changed}, err
+		})
 	}
-	if err := i.ResetEnrolment(officer(c), body.Register, body.Person); err != nil {
-		i.refuseClerk(c, err)
-		return
-	}
-	i.cfg.Logger.InfoContext(c, "enrolment reset", slog.String("client", webapi.Client(c)))
-	c.Status(http.StatusNoContent)
 }
 
 // problem is an RFC 9457 problem that can name a claim or quote the ledger's code.
 type problem struct {
-	webapi.Problem
+	*webapi.Problem
 	Claim  string `json:"claim,omitempty"`
 	Ledger string `json:"ledger,omitempty"`
 }
 
-var clerkStatus = map[Code]int{
+var officerStatus = map[Code]int{
 	ErrNotFound.Code:     http.StatusNotFound,
 	ErrState.Code:        http.StatusConflict,
 	ErrApproval.Code:     http.StatusConflict,
@@ -190,18 +271,16 @@ var clerkStatus = map[Code]int{
 	ErrUnavailable.Code:  http.StatusServiceUnavailable,
 }
 
-// refuseClerk answers a clerk with a problem.
-func (i *Issuer) refuseClerk(c *gin.Context, err error) {
+// problemOf is what an officer is told of an error. What is no refusal is logged and not shown.
+func (i *Issuer) problemOf(ctx context.Context, operation string, err error) error {
 	var refusal *Refusal
 	if !errors.As(err, &refusal) {
-		i.cfg.Logger.ErrorContext(c, "request failed", slog.String("path", c.FullPath()), slog.Any("error", err))
-		webapi.Refuse(c, webapi.NewProblem(http.StatusInternalServerError, "internal", "something went wrong here"))
-		return
+		i.cfg.Logger.ErrorContext(ctx, "request failed", slog.String("operation", operation), slog.Any("error", err))
+		return webapi.NewProblem(http.StatusInternalServerError, "internal", "something went wrong here")
 	}
-	status, ok := clerkStatus[refusal.Code]
+	status, ok := officerStatus[refusal.Code]
 	if !ok {
 		status = http.StatusBadRequest
 	}
-	c.Header("Content-Type", "application/problem+json")
-	c.AbortWithStatusJSON(status, problem{*webapi.NewProblem(status, string(refusal.Code), refusal.Detail), refusal.Claim, refusal.Ledger})
+	return &problem{webapi.NewProblem(status, string(refusal.Code), refusal.Detail), refusal.Claim, refusal.Ledger}
 }

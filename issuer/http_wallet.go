@@ -30,7 +30,12 @@ func (i *Issuer) getOffer(c *gin.Context) {
 
 func (i *Issuer) postToken(c *gin.Context) {
 	noStore(c)
-	request, err := i.tokenRequest(c)
+	form, err := oauth.ReadForm(c.Writer, c.Request)
+	if i.server != nil && form["grant_type"] == oauth.ClientCredentials {
+		i.server.Answer(c, form)
+		return
+	}
+	request, err := i.tokenRequest(c, form, err)
 	if err != nil {
 		i.refuseWallet(c, err)
 		return
@@ -46,9 +51,8 @@ func (i *Issuer) postToken(c *gin.Context) {
 	c.JSON(http.StatusOK, answer)
 }
 
-// tokenRequest reads a token request. Members that we do not know are ignored.
-func (i *Issuer) tokenRequest(c *gin.Context) (r TokenRequest, err error) {
-	form, err := oauth.ReadForm(c.Writer, c.Request)
+// tokenRequest reads a wallet's token request from a form, if there is one. Members that we do not know are ignored.
+func (i *Issuer) tokenRequest(c *gin.Context, form map[string]string, err error) (r TokenRequest, _ error) {
 	var refusal *oauth.Error
 	switch {
 	case errors.As(err, &refusal):

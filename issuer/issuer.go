@@ -30,6 +30,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/dpop"
 	"github.com/bulla-id/bulla/internal/oauth/once"
 	"github.com/bulla-id/bulla/internal/webapi"
@@ -49,7 +50,11 @@ type Config struct {
 	SubjectRegisters []*SubjectRegister
 	// Approvals is how many officers must approve a case of a schema, by its type, besides who wrote it. Where it is more than 0,
 	// credentials are offered, reinstated and revoked by cases only; suspending, which can be taken back, needs one officer.
-	Approvals    map[string]int
+	Approvals map[string]int
+	// Providers are the agency\'s own issuers of access tokens for the admin API, beside the built-in one.
+	Providers []oauth.Provider
+	// Clients are the agency\'s software that may ask the built-in authorization server for tokens; nil: there is none.
+	Clients      oauth.Clients
 	EnrolmentKey *keys.VerifyingKey // that enrolment proofs must verify under; listed on the chain
 	Keys         Keys
 	Store        Store
@@ -77,7 +82,10 @@ type Issuer struct {
 	schemas    map[string]*schema   // by type
 	registers  map[string]*Register // those that the schemas use, by name
 	admin      *webapi.Authority
-	possession *dpop.Verifier // of wallets\' keys
+	officers   *oauth.Resource // who may call the admin API
+	server     *oauth.Endpoint // tokens for the agency\'s software; nil: none
+	followers  chan struct{}   // room for those who follow a case
+	possession *dpop.Verifier  // of wallets\' keys
 	tagKey     []byte
 	nonceKey   []byte
 
@@ -120,8 +128,11 @@ func New(cfg Config) (*Issuer, error) {
 	i := &Issuer{
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
-		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
+		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), followers: make(chan struct{}, maxFollowers), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
+	}
+	if err := i.openAccess(); err != nil {
+		return nil, fmt.Errorf("new issuer: %w", err)
 	}
 	if i.possession, err = possession(cfg.Clock); err != nil {
 		return nil, fmt.Errorf("new issuer: %w", err)

@@ -55,13 +55,20 @@ func describe(s *schema) openid.CredentialMetadata {
 	return m
 }
 
-// ServerMetadata describes the authorization server, which we are ourselves (RFC 8414).
+// ServerMetadata describes the authorization server, which we are ourselves (RFC 8414): for wallets, and for the agency's software
+// if it has clients.
 func (i *Issuer) ServerMetadata() openid.ServerMetadata {
-	return openid.ServerMetadata{
+	m := openid.ServerMetadata{
 		Issuer:                    i.cfg.URL,
 		TokenEndpoint:             i.cfg.URL + tokenPath,
 		GrantTypes:                []string{openid.PreAuthorizedGrant},
 		AnonymousPreAuthorization: true,
 		DPoPAlgorithms:            []string{string(jose.ES256), string(jose.EdDSA)},
 	}
+	if i.server != nil {
+		clients := i.server.Server.Metadata()
+		m.GrantTypes = append(m.GrantTypes, clients.GrantTypes...)
+		m.KeysURL, m.Scopes, m.AuthMethods, m.AuthAlgorithms = clients.KeysURL, clients.Scopes, clients.AuthMethods, clients.AuthAlgorithms
+	}
+	return m
 }

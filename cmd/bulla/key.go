@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/verifier"
@@ -29,7 +30,7 @@ order of things.`,
   bulla key show --dir ministry`,
 	}
 	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keyRenewCommand(), keyPassphraseCommand(),
-		keySubjectCommand(), keyTokenCommand())
+		keySubjectCommand(), keyTokenCommand(), keyClientCommand())
 	return cmd
 }
 
@@ -208,4 +209,25 @@ func makeToken(cmd *cobra.Command, role office.Role, config, client string, scop
 	t.URL = authority.Issuer
 	t.Token, err = authority.Issue(client, scopes, lifetime)
 	return t, err
+}
+
+// keyClientCommand makes a secret for a client.
+func keyClientCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "client",
+		Short: "Make a secret for software that asks an agency for tokens",
+		Long: `Prints a new secret, for the software, and its digest, for the member "secrets" of a client in the agency's configuration. The secret
+is kept nowhere. A client may have two, so that one can take the other's place.`,
+		Example: `  bulla key client
+  bulla key client --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			secret, digest := oauth.NewSecret()
+			made := struct {
+				Secret string            `json:"secret"`
+				Digest credential.Digest `json:"digest"`
+			}{secret, digest}
+			return printed(cmd, made, func(out io.Writer) { fmt.Fprintf(out, "secret  %s\ndigest  %s\n", secret, digest) })
+		},
+	}
 }

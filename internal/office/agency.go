@@ -13,6 +13,7 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/keystore"
+	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/records"
@@ -66,6 +67,17 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	}
 	if agency.SubjectRegisters, err = openSubjectRegisters(secrets, cfg.SubjectRegisters); err != nil {
 		return err
+	}
+	agency.Approvals = cfg.Approvals
+	if agency.Clients, err = cfg.clients(); err != nil {
+		return err
+	}
+	if cfg.Provider != nil {
+		provider, err := cfg.Provider.open(o.logger())
+		if err != nil {
+			return err
+		}
+		agency.Providers = []oauth.Provider{provider}
 	}
 	service, err := issuer.New(agency)
 	if err != nil {

@@ -69,6 +69,9 @@ type IssuerConfig struct {
 	SubjectRegisters []string        `json:"subject_registers,omitempty"`   // names of those that it has the key of
 	VerifyingKey     string          `json:"verifying_key"`                 // of the enrolment circuit, a file
 	AcceptLoss       bool            `json:"accept_loss,omitempty"`         // go on although records are lost: doc/operations.md
+	Approvals        map[string]int  `json:"approvals,omitempty"`           // by schema's type: officers who must approve, besides the author
+	Clients          []ClientConfig  `json:"clients,omitempty"`             // software that may ask for tokens
+	Provider         *ProviderConfig `json:"provider,omitempty"`            // the agency's own OpenID provider, for its officers
 }
 
 // VerifierConfig is the file of a relying party.
@@ -130,7 +133,7 @@ func ReadIssuerConfig(path string) (c IssuerConfig, err error) {
 		c.Listen.resolve(at)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-			list(at, "schemas", c.Schemas))
+			list(at, "schemas", c.Schemas), c.validateAccess())
 	})
 }
 

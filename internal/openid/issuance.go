@@ -185,6 +185,11 @@ type ServerMetadata struct {
 	GrantTypes                []string `json:"grant_types_supported"`
 	AnonymousPreAuthorization bool     `json:"pre-authorized_grant_anonymous_access_supported"`
 	DPoPAlgorithms            []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449: tokens can be bound to a key
+	// Of a server that has other clients than wallets, too.
+	KeysURL        string   `json:"jwks_uri,omitempty"`
+	Scopes         []string `json:"scopes_supported,omitempty"`
+	AuthMethods    []string `json:"token_endpoint_auth_methods_supported,omitempty"`
+	AuthAlgorithms []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 }
 
 // TokenResponse answers a pre-authorized code.

@@ -1,0 +1,113 @@
+package office
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth"
+	"github.com/bulla-id/bulla/internal/oauth/foreign"
+	"github.com/bulla-id/bulla/issuer"
+)
+
+// ClientConfig is a piece of software that asks an agency's built-in authorization server for tokens.
+type ClientConfig struct {
+	ID       string              `json:"id"`
+	Name     string              `json:"name"`
+	Secrets  []credential.Digest `json:"secrets,omitempty"` // digests, as bulla key client prints them; two while one takes the other's place
+	Keys     []json.RawMessage   `json:"keys,omitempty"`    // public JWKs, for private_key_jwt
+	Roles    []string            `json:"roles"`             // clerk, approver, auditor, key-custodian
+	Disabled bool                `json:"disabled,omitempty"`
+}
+
+// ProviderConfig is an agency's own OpenID provider.
+type ProviderConfig struct {
+	Issuer   string              `json:"issuer"`
+	Audience string              `json:"audience"` // who its access tokens for the agency's API are for
+	Claim    []string            `json:"claim"`    // path to the roles in a token, as in ["realm_access", "roles"]
+	Roles    map[string][]string `json:"roles"`    // by value of that claim: our roles
+}
+
+// scopesOf are the scopes of our roles.
+func scopesOf(roles []string) (scopes []string, err error) {
+	for _, role := range roles {
+		known, ok := issuer.Roles[role]
+		if !ok {
+			return nil, fmt.Errorf("role %.100q is not one of clerk, approver, auditor, key-custodian", role)
+		}
+		for _, s := range known {
+			if !slices.Contains(scopes, s) {
+				scopes = append(scopes, s)
+			}
+		}
+	}
+	return scopes, nil
+}
+
+func (c *IssuerConfig) validateAccess() error {
+	if _, err := c.clients(); err != nil {
+		return err
+	}
+	if c.Provider == nil {
+		return nil
+	}
+	if c.Provider.Issuer == "" || c.Provider.Audience == "" || len(c.Provider.Claim) == 0 || len(c.Provider.Roles) == 0 {
+		return fmt.Errorf("provider: issuer, audience, claim and roles are needed")
+	}
+	_, err := c.Provider.table()
+	return err
+}
+
+// clients are those that may ask for tokens; nil if there are none.
+func (c *IssuerConfig) clients() (oauth.Clients, error) {
+	var list []oauth.Client
+	for n, client := range c.Clients {
+		scopes, err := scopesOf(client.Roles)
+		if err != nil {
+			return nil, fmt.Errorf("clients[%d]: %w", n, err)
+		}
+		known := oauth.Client{ID: client.ID, Name: client.Name, Secrets: client.Secrets, Scopes: scopes, Disabled: client.Disabled}
+		for _, text := range client.Keys {
+			key, err := foreign.ParseKey(text, foreign.Modern)
+			if err != nil {
+				return nil, fmt.Errorf("clients[%d]: key: %w", n, err)
+			}
+			known.Keys = append(known.Keys, key)
+		}
+		list = append(list, known)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return oauth.NewFixed(list...)
+}
+
+func (p *ProviderConfig) table() (map[string][]string, error) {
+	table := make(map[string][]string)
+	for value, roles := range p.Roles {
+		scopes, err := scopesOf(roles)
+		if err != nil {
+			return nil, fmt.Errorf("provider, value %.100q: %w", value, err)
+		}
+		table[value] = scopes
+	}
+	return table, nil
+}
+
+// open is the provider with its keys, which are fetched when they are first needed.
+func (p *ProviderConfig) open(logger *slog.Logger) (oauth.Provider, error) {
+	table, err := p.table()
+	if err != nil {
+		return oauth.Provider{}, err
+	}
+	keys, err := oauth.NewRemoteKeys(oauth.RemoteConfig{
+		Issuer: p.Issuer, Client: &http.Client{Timeout: 10 * time.Second}, Algorithms: []jose.Algorithm{jose.EdDSA, jose.ES256, "RS256", "PS256"},
+		Clock: time.Now, Logger: logger,
+	})
+	return oauth.Provider{Issuer: p.Issuer, Audience: p.Audience, Keys: keys, Roles: &oauth.Roles{Claim: p.Claim, Scopes: table}}, err
+}
