@@ -134,6 +134,14 @@ func (i *Issuer) file(by Officer, f Filing) (c Case, link string, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	tx := begin(i.cfg.Store)
+	if c, link, err = i.fileIn(tx, by, schemaType, f); err != nil {
+		return Case{}, "", err
+	}
+	return c, link, tx.commit()
+}
+
+// fileIn files what was checked. After a refusal nothing of it is in tx. The caller holds mu.
+func (i *Issuer) fileIn(tx *transaction, by Officer, schemaType string, f Filing) (c Case, link string, err error) {
 	if f.ExternalID != "" {
 		switch old, err := i.filed(tx, schemaType, f); {
 		case err == nil:
@@ -159,7 +167,8 @@ func (i *Issuer) file(by Officer, f Filing) (c Case, link string, err error) {
 			return Case{}, "", err
 		}
 	}
-	return file.Case, link, i.keepCase(tx, &file)
+	tx.put(tableCase+file.ID, file)
+	return file.Case, link, nil // nobody follows it yet
 }
 
 // checkFiling refuses what could not be carried out, and returns the schema's type.
