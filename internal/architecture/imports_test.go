@@ -29,6 +29,8 @@ var forbidden = []struct {
 	{"verifier/", []string{"circuits/proving/", "circuits/setup/", "circuits/compiling/"}, "a relying party links no prover"},
 	{"circuits/verifying/", []string{"circuits/proving/", "circuits/setup/", "circuits/compiling/"}, "a relying party links no prover"},
 	{"internal/oauth/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "who may call knows nothing of what is called"},
+	{"internal/egress/", []string{"credential/", "ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "whom we may call depends on nothing of ours"},
+	{"internal/outbox/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "webhooks know nothing of what they tell"},
 	{"internal/", []string{"cmd/"}, "arrows point down"},
 }
 
