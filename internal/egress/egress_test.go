@@ -53,9 +53,9 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestAllowedRanges(t *testing.T) {
-	cfg := Config{Allowed: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}}
+	cfg := Config{Allowed: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32"), netip.MustParsePrefix("fe80::/10")}}
 	for addr, ok := range map[string]bool{
-		"10.1.2.3": true, "::ffff:10.1.2.3": true, "64:ff9b::10.1.2.3": true, "2002:a01:203::": true, "fd00:1::9": true,
+		"10.1.2.3": true, "::ffff:10.1.2.3": true, "64:ff9b::10.1.2.3": true, "2002:a01:203::": true, "fd00:1::9": true, "fe80::1%eth0": true,
 		"10.2.0.1": false, "::ffff:10.2.0.1": false, "fd00:2::9": false, "127.0.0.1": false, "64:ff9b::10.2.0.1": false,
 	} {
 		if err := cfg.judge(netip.MustParseAddr(addr)); ok != (err == nil) {
