@@ -64,7 +64,14 @@ func (i *Issuer) Handler() http.Handler {
 	i.mountAdmin(e)
 	e.GET(i.base+healthPath, func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	e.GET(i.base+readyPath, i.getReady)
-	return e
+	imports := i.importHandler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == i.base+importPath && r.Method == http.MethodPost {
+			imports.ServeHTTP(w, r)
+			return
+		}
+		e.ServeHTTP(w, r)
+	})
 }
 
 // Paths are the exact paths, and those ending in a slash the prefixes, that a shared host routes to the handler.

@@ -95,6 +95,7 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api.mountCredentials()
 	api.mountCases()
 	api.mountAudit()
+	api.documentImport()
 }
 
 // adminAPI adds operations.

@@ -2,8 +2,12 @@ package issuer_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -111,5 +115,52 @@ func TestImportBrokenOff(t *testing.T) {
 	}
 	if count != rows {
 		t.Errorf("%d cases of %d rows", count, rows)
+	}
+}
+
+// Over HTTP the answer comes as the file is read, with rows by the thousand, and says how it ended.
+func TestImportOverHTTP(t *testing.T) {
+	a := careful(t, 1)
+	server := httptest.NewServer(a.Handler())
+	defer server.Close()
+	send := func(query, file, token string) (status int, lines []issuer.ImportLine, body string) {
+		r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/agencies/land/admin/v1/imports?"+query, strings.NewReader(file)))(t)
+		r.Header.Set("Authorization", "Bearer "+token)
+		response := must(server.Client().Do(r))(t)
+		defer response.Body.Close()
+		text := string(must(io.ReadAll(response.Body))(t))
+		for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+			var l issuer.ImportLine
+			if json.Unmarshal([]byte(line), &l) == nil {
+				lines = append(lines, l)
+			}
+		}
+		return response.StatusCode, lines, text
+	}
+	query, token := "schema="+titleType+"&format=csv", a.bearer(issuer.ScopeFile)
+	const rows = 2000 // more than other bodies may have
+	status, lines, body := send(query, titlesFile(rows)+"short\n", token)
+	if status != http.StatusOK || len(lines) != rows+1+9+1 {
+		t.Fatalf("%d, %d lines: %.300s", status, len(lines), body)
+	}
+	if done := lines[len(lines)-1].Done; done == nil || *done != (issuer.ImportProgress{Rows: rows + 1, Filed: rows, Problems: 1}) {
+		t.Errorf("%+v", lines[len(lines)-1])
+	}
+	for name, c := range map[string]struct {
+		query, file, token string
+		status             int
+		code               string
+	}{
+		"no scope":         {query, "", a.bearer(issuer.ScopeAudit), 403, "scope-missing"},
+		"unknown schema":   {"schema=x&format=csv", "", token, 400, "unknown-schema"},
+		"unknown format":   {"schema=" + titleType + "&format=xlsx", "", token, 400, "file"},
+		"neither true":     {query + "&dry_run=maybe", "", token, 400, "invalid-request"},
+		"no column names":  {query, "a,b\n", token, 400, "file"},
+		"a mark left open": {query, titlesFile(1) + `"` + strings.Repeat("x", 2*bulk.MaxRecord), token, 200, "file"},
+	} {
+		status, lines, body := send(c.query, c.file, c.token)
+		if status == http.StatusOK && (len(lines) == 0 || lines[len(lines)-1].Error == nil || lines[len(lines)-1].Error.Code != c.code) || status != c.status || !strings.Contains(body, c.code) {
+			t.Errorf("%s: %d %.300s", name, status, body)
+		}
 	}
 }

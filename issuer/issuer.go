@@ -85,6 +85,7 @@ type Issuer struct {
 	officers   *oauth.Resource // who may call the admin API
 	server     *oauth.Endpoint // tokens for the agency\'s software; nil: none
 	followers  chan struct{}   // room for those who follow a case
+	imports    chan struct{}   // room for those under way
 	possession *dpop.Verifier  // of wallets\' keys
 	tagKey     []byte
 	nonceKey   []byte
@@ -128,7 +129,7 @@ func New(cfg Config) (*Issuer, error) {
 	i := &Issuer{
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
-		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), followers: make(chan struct{}, maxFollowers), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
+		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), followers: make(chan struct{}, maxFollowers), imports: make(chan struct{}, maxImports), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}
 	if err := i.openAccess(); err != nil {

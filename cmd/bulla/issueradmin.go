@@ -25,7 +25,7 @@ type agencyFlags struct {
 // issuerAdminCommands are what a clerk does.
 func issuerAdminCommands() []*cobra.Command {
 	return []*cobra.Command{
-		offerCommand(), issuerListCommand(), issuerShowCommand(),
+		offerCommand(), importCommand(), issuerListCommand(), issuerShowCommand(),
 		changeCommand("suspend", "Suspend a credential until it is reinstated", `  bulla issuer suspend --agency civil ID --reason "lost"`),
 		changeCommand("reinstate", "Reinstate a suspended credential", `  bulla issuer reinstate --agency civil ID --reason "found again"`),
 		changeCommand("revoke", "Revoke a credential for good", `  bulla issuer revoke --agency land ID --reason "sold"`),

@@ -3,13 +3,17 @@ package demo
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/adapter/dcc"
+	"github.com/bulla-id/bulla/issuer/bulk"
 	"github.com/bulla-id/bulla/verifier"
 )
 
@@ -51,6 +55,16 @@ func (c *Clerk) Credentials(ctx context.Context, l issuer.List) (page Credential
 		return page, fmt.Errorf("list credentials: %w", err)
 	}
 	return page, nil
+}
+
+// Import hands in a file of applications. The answer is lines of [issuer.ImportLine], as they come; the caller closes it.
+func (c *Clerk) Import(ctx context.Context, file io.Reader, schema string, format bulk.Format, encoding bulk.Encoding, dryRun bool) (io.ReadCloser, error) {
+	query := url.Values{"schema": {schema}, "format": {string(format)}, "encoding": {string(encoding)}, "dry_run": {strconv.FormatBool(dryRun)}}
+	answer, err := webapi.CallStream(ctx, c.URL+issuer.AdminPath+"/imports?"+query.Encode(), c.Token, file)
+	if err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	return answer, nil
 }
 
 // Credential finds one.

@@ -62,7 +62,7 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 
 // Scoped makes an operation one that needs a scope. require is the check of tokens, as a gin handler.
 func Scoped(op huma.Operation, scope string, require func(scope string) gin.HandlerFunc) huma.Operation {
-	op.Security = []map[string][]string{{securityScheme: {scope}}}
+	op.Security = Needs(scope)
 	check := require(scope)
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		c := humagin.Unwrap(ctx)
@@ -71,6 +71,11 @@ func Scoped(op huma.Operation, scope string, require func(scope string) gin.Hand
 		}
 	})
 	return op
+}
+
+// Needs says in a document that an operation needs a scope.
+func Needs(scope string) []map[string][]string {
+	return []map[string][]string{{securityScheme: {scope}}}
 }
 
 type ginKey struct{}
