@@ -35,7 +35,7 @@ import (
 //	b ‖ u64      once      log index of the seal of that height     serve another seal, which fits no digest; noticed by every reader
 //	m                      mark of damage that the scrub found      refuse to start, or forget it until the next pass
 //	c                      published checkpoint (signed note)       serve an older one; readers refuse to go back
-//	x ‖ …                  rows of who owns the machine             whatever that owner says: see ledger/cosign
+//	x ‖ …                  rows of who owns the machine             whatever that owner says: see Follower and ledger/cosign
 const (
 	rowVersion    = "v"
 	rowState      = "s"

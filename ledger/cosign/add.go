@@ -11,7 +11,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
 )
 
@@ -153,10 +152,4 @@ func (c *Cosigner) sign(checkpoint client.Checkpoint) ([]byte, error) {
 	}
 	c.logger.Info("checkpoint cosigned", slog.Uint64("size", checkpoint.Size), slog.String("root", checkpoint.Root.String()))
 	return signed[len(body)+1:], nil
-}
-
-// isRefusal tells a verdict on an entry from a failure to check it.
-func isRefusal(err error) bool {
-	var refusal *ledger.Refusal
-	return errors.As(err, &refusal)
 }

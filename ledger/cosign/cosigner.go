@@ -52,16 +52,14 @@ type Cosigner struct {
 	log         *client.Log
 	store       ledger.Store
 	register    ledger.Register
-	clock       func() time.Time
 	logger      *slog.Logger
 
 	closing    atomic.Bool
 	busy       chan struct{}      // guards what follows
-	machine    *ledger.Machine    // replayed so far; nil when it must be loaded again
+	follower   *ledger.Follower   // replayed so far
 	logKey     note.Verifier      // nil when genesis and register must be read
 	logKeyText string             // as genesis has it
 	last       *client.Checkpoint // the last one cosigned, as in the register; nil before the first
-	skew       time.Duration
 }
 
 // GenerateKey makes a cosigner's keys: the secret for [Config], and the verifier key for everybody else's policies. The
@@ -110,13 +108,13 @@ func New(cfg Config) (*Cosigner, error) {
 	}
 	c := &Cosigner{
 		genesis: cfg.Genesis, signer: signer, store: cfg.Store, register: cfg.Register,
-		clock: cfg.Clock, logger: cfg.Logger, busy: make(chan struct{}, 1),
+		logger: cfg.Logger, busy: make(chan struct{}, 1),
 	}
 	if c.verifierKey, err = verifierKeyOf(cfg.Key); err != nil {
 		return nil, fmt.Errorf("cosigner key: %w", err)
 	}
-	if c.clock == nil {
-		c.clock = time.Now
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
 	}
 	if c.logger == nil {
 		c.logger = slog.Default()
@@ -124,15 +122,16 @@ func New(cfg Config) (*Cosigner, error) {
 	if c.log, err = client.NewLog(cfg.LedgerURL, cfg.HTTPClient, nil, cfg.Limits); err != nil {
 		return nil, fmt.Errorf("cosigner: %w", err)
 	}
-	if err := c.open(); err != nil {
+	if err := c.open(cfg.Clock); err != nil {
 		return nil, fmt.Errorf("open cosigner %s: %w", signer.Name(), err)
 	}
 	return c, nil
 }
 
-// open takes up the machine from the store and, if it knows its genesis, compares it with the register.
-func (c *Cosigner) open() error {
-	machine, err := ledger.NewMachine(c.store)
+// open takes up what was replayed and, if its genesis is known, compares it with the register. Of the active tree only the
+// last version is kept: nobody reads the others here.
+func (c *Cosigner) open(clock func() time.Time) (err error) {
+	c.follower, err = ledger.NewFollower(ledger.FollowerConfig{Store: c.store, Genesis: c.genesis, Keep: 0, Clock: clock})
 	var format *ledger.FormatError
 	if errors.As(err, &format) {
 		return fmt.Errorf("the store has format version %d: remove its folder, not the register, and it is replayed from the ledger", format.Version)
@@ -140,19 +139,14 @@ func (c *Cosigner) open() error {
 	if err != nil {
 		return err
 	}
-	c.machine = machine
-	if machine.Size() == 0 {
-		return nil
+	if genesis, hash := c.follower.Machine().Genesis(); !hash.IsZero() {
+		return c.learn(genesis.LogKey)
 	}
-	genesis, hash := machine.Genesis()
-	if hash != c.genesis {
-		return fmt.Errorf("the store is of the chain %s, not of %s", hash, c.genesis)
-	}
-	return c.learn(genesis.LogKey, genesis.ClockSkewSeconds)
+	return nil
 }
 
 // learn takes the log's key and reads the register with it.
-func (c *Cosigner) learn(key string, skewSeconds int) error {
+func (c *Cosigner) learn(key string) error {
 	verifier, err := note.NewVerifier(key)
 	if err != nil {
 		return fmt.Errorf("log key of the chain: %w", err)
@@ -172,16 +166,17 @@ func (c *Cosigner) learn(key string, skewSeconds int) error {
 		}
 		last = &parsed
 	}
-	c.logKey, c.logKeyText, c.last, c.skew = verifier, key, last, time.Duration(skewSeconds)*time.Second
+	c.logKey, c.logKeyText, c.last = verifier, key, last
 	return nil
 }
 
 // compare checks that what was replayed is the log that was cosigned, as far as both go.
 func (c *Cosigner) compare(last client.Checkpoint) error {
-	if c.machine.Size() < last.Size {
+	machine := c.follower.Machine()
+	if machine.Size() < last.Size {
 		return nil // rows are missing, and will be replayed
 	}
-	root, err := ledger.RootAt(c.machine, last.Size)
+	root, err := ledger.RootAt(machine, last.Size)
 	if err != nil {
 		return err
 	}
@@ -191,24 +186,22 @@ func (c *Cosigner) compare(last client.Checkpoint) error {
 	return nil
 }
 
-// start makes sure that machine, log key and register are loaded.
+// start makes sure that what was replayed, log key and register are loaded.
 func (c *Cosigner) start(ctx context.Context) error {
-	if c.machine == nil {
-		if err := c.open(); err != nil {
-			return fmt.Errorf("reload the replayed state: %w", err)
-		}
+	if err := c.follower.Reload(); err != nil {
+		return err
 	}
 	if c.logKey != nil {
 		return nil
 	}
-	if founding, hash := c.machine.Genesis(); !hash.IsZero() {
-		return c.learn(founding.LogKey, founding.ClockSkewSeconds)
+	if founding, hash := c.follower.Machine().Genesis(); !hash.IsZero() {
+		return c.learn(founding.LogKey)
 	}
 	genesis, _, err := c.log.Genesis(ctx, c.genesis)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	return c.learn(genesis.LogKey, genesis.ClockSkewSeconds)
+	return c.learn(genesis.LogKey)
 }
 
 // VerifierKey is the key that cosignatures verify with, for checkpoint policies (cosignature/v1).

@@ -99,7 +99,8 @@ func New(cfg Config) (*Mirror, error) {
 	if m.log, err = client.NewLog(cfg.Profile.Ledger, cfg.HTTPClient, nil, cfg.Limits); err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
-	if m.follower, err = ledger.NewFollower(cfg.Store, cfg.Profile.Genesis); err != nil {
+	follow := ledger.FollowerConfig{Store: cfg.Store, Genesis: cfg.Profile.Genesis, Keep: cfg.Keep}
+	if m.follower, err = ledger.NewFollower(follow); err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
 	m.look()
@@ -160,12 +161,6 @@ func (m *Mirror) sync(ctx context.Context) error {
 			return m.log.Entry(ctx, checkpoint.Tree(), index)
 		}
 		if err := m.follower.Follow(ctx, next, read); err != nil {
-			return err
-		}
-	}
-	if m.cfg.Keep > 0 {
-		before := credential.UnixTimeOf(v.Seal.Time.Time().Add(-m.cfg.Keep))
-		if err := m.follower.Prune(before); err != nil {
 			return err
 		}
 	}
