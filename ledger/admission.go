@@ -13,7 +13,8 @@ import (
 )
 
 // admission bounds what is held for clients at a time, so that a crowd is turned away and not queued. Clients are told
-// apart by the address that the connection comes from: behind a proxy that is the proxy.
+// apart by the address that the request comes from: behind a proxy that is the proxy, unless it is trusted to say for whom
+// it asks ([webapi.Proxies]).
 type admission struct {
 	all, each int
 

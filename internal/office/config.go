@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/webapi"
 )
 
 // maxFile bounds every file that an office reads, in bytes.
@@ -25,6 +26,9 @@ type Listen struct {
 	Key         string `json:"key,omitempty"`
 	// PlainHTTP allows an address off loopback without TLS: for a network that only such a proxy reaches.
 	PlainHTTP bool `json:"plain_http,omitempty"`
+	// TrustedProxies are prefixes, as 10.1.2.7/32, of the reverse proxies that ask for clients and say in X-Forwarded-For for
+	// whom, so that limits for a client do not count all of them as one. Others are not believed.
+	TrustedProxies []string `json:"trusted_proxies,omitempty"`
 }
 
 // LedgerConfig is the file of the office that orders entries.
@@ -37,6 +41,13 @@ type LedgerConfig struct {
 	Threshold int          `json:"threshold"` // how many of them must have signed what is published
 	Export    string       `json:"export"`    // folder that gets the static part as files after each checkpoint; may be left out
 	KeepDays  int          `json:"keep_days"` // how long versions of the active tree are kept; 8 if left out
+	Scrub     Scrub        `json:"scrub"`     // may be left out
+}
+
+// Scrub is how the ledger looks for damage in its store while it runs.
+type Scrub struct {
+	EveryHours         int `json:"every_hours,omitempty"`          // from the start of one pass to the next; 24 if left out
+	KibibytesPerSecond int `json:"kibibytes_per_second,omitempty"` // that it reads; 1024 if left out
 }
 
 // CosignerAt is a cosigner that the ledger asks.
@@ -96,14 +107,28 @@ func ReadLedgerConfig(path string) (c LedgerConfig, err error) {
 		}
 		at(&c.Export)
 		return errors.Join(c.Listen.validate(), files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"register", &c.Register}),
-			apart(c.Register, c.Store), c.validateCosigners())
+			apart(c.Register, c.Store), c.validateUpkeep(), c.validateCosigners())
 	})
 }
 
-func (c *LedgerConfig) validateCosigners() error {
-	if c.KeepDays < 0 || c.KeepDays > 36_500 {
-		return fmt.Errorf("keep_days is %d: want 1 to 36500, or leave it out", c.KeepDays)
+// validateUpkeep checks the numbers that may be left out.
+func (c *LedgerConfig) validateUpkeep() error {
+	for _, n := range []struct {
+		name        string
+		value, most int
+	}{
+		{"keep_days", c.KeepDays, 36_500},
+		{"scrub.every_hours", c.Scrub.EveryHours, 8784}, // a year
+		{"scrub.kibibytes_per_second", c.Scrub.KibibytesPerSecond, 1 << 20},
+	} {
+		if n.value < 0 || n.value > n.most {
+			return fmt.Errorf("%s is %d: want 1 to %d, or leave it out", n.name, n.value, n.most)
+		}
 	}
+	return nil
+}
+
+func (c *LedgerConfig) validateCosigners() error {
 	if c.Threshold < 1 || c.Threshold > len(c.Cosigners) {
 		return fmt.Errorf("threshold is %d of %d cosigners: a chain that others can trust needs at least 1, who is independent of this office", c.Threshold, len(c.Cosigners))
 	}
@@ -239,6 +264,9 @@ func (l *Listen) resolve(at func(*string)) {
 // validate refuses an address that would carry tokens and claims in clear.
 func (l *Listen) validate() error {
 	host, _, err := net.SplitHostPort(l.Address)
+	if _, err := webapi.ParseProxies(l.TrustedProxies); err != nil {
+		return fmt.Errorf("listen.trusted_proxies: %w", err)
+	}
 	switch {
 	case l.Address == "":
 		return errors.New("listen.address is missing")

@@ -35,6 +35,14 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 		{"listen.address", `127.0.0.1:1`, `nowhere`},
 		{"is not on loopback", `127.0.0.1:1`, `0.0.0.0:1`},
 		{"is not on loopback", `127.0.0.1:1`, `:1`},
+		{"listen.trusted_proxies", `"address"`, `"trusted_proxies":["10.1.2.3"],"address"`},
+		{"everybody", `"address"`, `"trusted_proxies":["::1/128","0.0.0.0/0"],"address"`},
+		{"keep_days is -1", `"threshold":1`, `"threshold":1,"keep_days":-1`},
+		{"scrub.every_hours is -1: want 1 to 8784", `"threshold":1`, `"threshold":1,"scrub":{"every_hours":-1}`},
+		{"scrub.every_hours is 8785", `"threshold":1`, `"threshold":1,"scrub":{"every_hours":8785}`},
+		{"scrub.kibibytes_per_second is -5", `"threshold":1`, `"threshold":1,"scrub":{"kibibytes_per_second":-5}`},
+		{"scrub.kibibytes_per_second is 1048577", `"threshold":1`, `"threshold":1,"scrub":{"kibibytes_per_second":1048577}`},
+		{"unknown member", `"threshold":1`, `"threshold":1,"scrub":{"never":true}`},
 		{"go together", `"address"`, `"certificate":"c","address"`},
 	} {
 		refused(t, read(c.old, c.new), c.want)

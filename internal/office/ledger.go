@@ -27,6 +27,8 @@ type LedgerParts struct {
 	Threshold       int
 	Export          string        // folder; empty: none
 	Keep            time.Duration // versions of the active tree; 0: the default
+	ScrubEvery      time.Duration // 0: the default
+	ScrubRate       int           // bytes a second; 0: the default
 	Logger          *slog.Logger
 }
 
@@ -40,7 +42,7 @@ func (p LedgerParts) with(use func(ledger.Config) error) (*store.Pebble, error) 
 	if err == nil {
 		err = use(ledger.Config{
 			Store: rows, Register: register, LogSigner: p.Log, Operator: p.Operator, Cosigners: p.Cosigners, Threshold: p.Threshold, Logger: p.Logger,
-			ExportDir: p.Export, KeepVersions: p.Keep,
+			ExportDir: p.Export, KeepVersions: p.Keep, ScrubEvery: p.ScrubEvery, ScrubRate: p.ScrubRate,
 		})
 	}
 	if err != nil {
@@ -84,6 +86,7 @@ func readChainKeys(secrets *keystore.Store) (k chainKeys, err error) {
 func (cfg LedgerConfig) parts(k chainKeys, o Options) (LedgerParts, error) {
 	p := LedgerParts{Store: cfg.Store, Register: cfg.Register, Log: k.log, Operator: k.operator, Threshold: cfg.Threshold, Logger: o.logger()}
 	p.Export, p.Keep = cfg.Export, time.Duration(cfg.KeepDays)*24*time.Hour
+	p.ScrubEvery, p.ScrubRate = time.Duration(cfg.Scrub.EveryHours)*time.Hour, cfg.Scrub.KibibytesPerSecond<<10
 	for i, c := range cfg.Cosigners {
 		public, err := ReadPublic(c.Public, Cosigner)
 		if err != nil {

@@ -33,6 +33,7 @@ type Service struct {
 
 	listener net.Listener
 	secure   bool
+	proxies  webapi.Proxies
 	handler  http.Handler
 	work     []func(context.Context) error // beside serving, until the context ends or it is done
 	closers  []func() error                // the last opened is closed first
@@ -44,11 +45,15 @@ func newService(name string, at Listen) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := webapi.ParseProxies(at.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("listen.trusted_proxies: %w", err)
+	}
 	l, err := webapi.Listen(at.Address)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{Name: name, listener: l, secure: tlsConfig != nil}
+	s := &Service{Name: name, listener: l, secure: tlsConfig != nil, proxies: proxies}
 	if s.secure {
 		s.listener = tls.NewListener(l, tlsConfig)
 	}
@@ -69,7 +74,7 @@ func (s *Service) URL() string {
 // could not go on.
 func (s *Service) Run(ctx context.Context) error {
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return webapi.Serve(running, s.listener, s.handler) })
+	group.Go(func() error { return webapi.Serve(running, s.listener, s.proxies.Handler(s.handler)) })
 	for _, work := range s.work {
 		group.Go(func() error {
 			if err := work(running); err != nil && running.Err() == nil {

@@ -9,12 +9,17 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bulla-id/bulla/ledger"
 )
 
 // A cosigner serves over TLS with the files of its configuration, and stops in order.
@@ -61,6 +66,94 @@ func TestServingOverTLS(t *testing.T) {
 	cfg.Listen.Key = filepath.Join(w.dir, "nothing.pem")
 	_, err = OpenCosigner(cfg, Options{Passphrase: passphrase})
 	refused(t, err, "listen.certificate and listen.key")
+}
+
+// What the file says of the store's upkeep reaches the ledger; what it leaves out is the ledger's own default.
+func TestUpkeep(t *testing.T) {
+	w := newTown(t)
+	path := filepath.Join(w.dir, "ledger", "ledger.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for added, want := range map[string]ledger.Config{
+		``: {},
+		`"export":"../www","keep_days":30,"scrub":{"every_hours":6,"kibibytes_per_second":20480},`: {
+			ExportDir: filepath.Join(w.dir, "www"), KeepVersions: 30 * 24 * time.Hour, ScrubEvery: 6 * time.Hour, ScrubRate: 20 << 20,
+		},
+	} {
+		w.write(path, strings.Replace(string(text), "{", "{"+added, 1))
+		cfg, err := ReadLedgerConfig(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := cfg.parts(chainKeys{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := parts.with(func(got ledger.Config) error {
+			if got.ExportDir != want.ExportDir || got.KeepVersions != want.KeepVersions || got.ScrubEvery != want.ScrubEvery || got.ScrubRate != want.ScrubRate {
+				t.Errorf("%s: the ledger is given %+v", added, got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Close()
+	}
+}
+
+// Limits count clients and not the proxy that asks for them, if it is trusted, and the proxy if it is not.
+func TestClientsBehindAProxy(t *testing.T) {
+	for _, trusted := range []bool{true, false} {
+		w := newTown(t)
+		if trusted {
+			w.cfg.Listen.TrustedProxies = []string{"127.0.0.1/32"}
+		}
+		if err := w.found(w.signed(0, 1)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := OpenLedger(w.cfg, Options{Passphrase: passphrase})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		// The clients invent what stands in front: it must make no other client of them.
+		busy := readers(t, s.URL(), 16, "192.0.2.1")
+		if code := readers(t, s.URL(), 1, "192.0.2.1"); busy != http.StatusOK || code != http.StatusServiceUnavailable {
+			t.Errorf("trusted %t: a client's 16th stream is answered %d, its 17th %d", trusted, busy, code)
+		}
+		want := map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[trusted]
+		if code := readers(t, s.URL(), 1, "192.0.2.2"); code != want {
+			t.Errorf("trusted %t: another client is answered %d, want %d", trusted, code, want)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	}
+}
+
+// readers opens streams as a proxy does for a client, and returns the last status.
+func readers(t *testing.T, url string, n int, client string) (status int) {
+	t.Helper()
+	for i := range n {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v1/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", fmt.Sprintf("198.51.100.%d, %s", i, client))
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { response.Body.Close() })
+		status = response.StatusCode
+	}
+	return status
 }
 
 // certificate writes a certificate for audit.example beside the cosigner's configuration.
