@@ -162,10 +162,26 @@ func NewHTTPCosigner(url string, client *http.Client) *HTTPCosigner {
 	return &HTTPCosigner{url: strings.TrimSuffix(url, "/") + "/add-checkpoint", client: client}
 }
 
+// sizeType is the media type of a conflict of sizes.
+const sizeType = "text/x.tlog.size"
+
 // errConflict means that the cosigner is at another size than we thought.
 type errConflict struct{ size uint64 }
 
 func (e errConflict) Error() string { return fmt.Sprintf("cosigner is at size %d", e.size) }
+
+// errStatus is any other answer that is no cosignature.
+type errStatus struct {
+	code   int
+	status string
+}
+
+func (e errStatus) Error() string {
+	if e.code == http.StatusConflict {
+		return "add checkpoint: cosigner signed another tree of this size"
+	}
+	return "add checkpoint: cosigner answered " + e.status
+}
 
 // Cosign implements [Cosigner].
 func (h *HTTPCosigner) Cosign(ctx context.Context, request CosignRequest) ([]byte, error) {
@@ -215,15 +231,17 @@ func (h *HTTPCosigner) add(ctx context.Context, old uint64, request CosignReques
 	if err != nil {
 		return nil, fmt.Errorf("add checkpoint: %w", err)
 	}
-	switch response.StatusCode {
-	case http.StatusOK:
+	mediaType, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
+	switch {
+	case response.StatusCode == http.StatusOK:
 		return answer, nil
-	case http.StatusConflict:
+	// SPEC (tlog-witness): the type tells a conflict of sizes from one of two trees of one size.
+	case response.StatusCode == http.StatusConflict && mediaType == sizeType:
 		size, err := strconv.ParseUint(strings.TrimSuffix(string(answer), "\n"), 10, 63)
 		if err != nil {
 			return nil, errors.New("add checkpoint: conflict without a size")
 		}
 		return nil, errConflict{size}
 	}
-	return nil, fmt.Errorf("add checkpoint: cosigner answered %s", response.Status)
+	return nil, errStatus{response.StatusCode, response.Status}
 }

@@ -19,6 +19,7 @@ var (
 	ErrRequest     = errors.New("malformed request")                                      // 400
 	ErrSignature   = errors.New("checkpoint is not signed by the log, or malformed")      // 403
 	ErrUnknownLog  = errors.New("checkpoint is of a log that is not cosigned here")       // 404
+	ErrFork        = errors.New("another tree of that size is cosigned")                  // 409, code fork
 	ErrProof       = errors.New("consistency proof does not verify")                      // 422
 	ErrRefused     = errors.New("checkpoint is refused: the log does not keep its rules") // 422, code replay-refused
 	ErrAhead       = errors.New("a seal is ahead of the cosigner's clock")                // 503
@@ -98,8 +99,9 @@ func (c *Cosigner) checkGrowth(ctx context.Context, r Request, next client.Check
 	case size == 0:
 		return false, nil
 	case size == next.Size && c.last.Root != next.Root:
+		// SPEC (tlog-witness): that is a conflict too, but not one of sizes: told a size, an asker would ask again.
 		c.accuseOfFork(ctx, next, c.last.Text, "the log signed two trees of one size")
-		return false, &ConflictError{size}
+		return false, fmt.Errorf("of size %d: %w", size, ErrFork)
 	case size == next.Size:
 		return true, nil
 	}

@@ -296,7 +296,7 @@ func TestTwoTreesOfOneSize(t *testing.T) {
 	}
 	r.wantSigned(0)
 	size := len(r.host.Entries)
-	if status, answer := r.post(body(size, nil, other.Checkpoint)); status != http.StatusConflict {
+	if status, answer := r.post(body(size, nil, other.Checkpoint)); status != http.StatusConflict || !strings.Contains(answer, `"fork"`) {
 		t.Errorf("status %d %s", status, answer)
 	}
 	r.wantFork(other.Checkpoint)

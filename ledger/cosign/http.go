@@ -59,6 +59,7 @@ func (c *Cosigner) answer(g *gin.Context, err error) {
 		{ErrRequest, http.StatusBadRequest, "malformed"},
 		{ErrSignature, http.StatusForbidden, "signature"},
 		{ErrUnknownLog, http.StatusNotFound, "unknown-log"},
+		{ErrFork, http.StatusConflict, "fork"},
 		{ErrProof, http.StatusUnprocessableEntity, "proof"},
 		{ErrRefused, http.StatusUnprocessableEntity, "replay-refused"},
 		{ErrAhead, http.StatusServiceUnavailable, "ahead-of-clock"},
