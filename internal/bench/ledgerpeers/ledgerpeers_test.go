@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"os/exec"
 	"slices"
 	"strings"
@@ -12,60 +10,34 @@ import (
 	"github.com/bulla-id/bulla/internal/bench"
 )
 
-// fake counts up, so that every rate tells when it was taken.
-type fake struct {
-	name  string
-	order *[]string
-}
-
-func (f fake) Turn(context.Context) (turn, error) {
-	*f.order = append(*f.order, f.name)
-	return turn{Rate: float64(len(*f.order)), P50: 1}, nil
-}
-func (fake) Close() {}
-
-func TestTurns(t *testing.T) {
-	var order []string
-	one := func(name string) *line {
-		return &line{name: name, unit: "entries/s", start: func(context.Context) (contestant, error) { return fake{name, &order}, nil }}
-	}
-	missing := &line{name: "c", start: func(context.Context) (contestant, error) { return nil, errors.New("nowhere") }}
-	lines := start(t.Context(), []*line{one("a"), missing, one("b")})
-	if len(lines) != 2 {
-		t.Fatalf("%d started, want 2", len(lines))
-	}
-	if err := rounds(t.Context(), lines, 2); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(order, ""); got != "ababab" {
-		t.Errorf("order %s", got)
-	}
-	if l := lines[0]; !slices.Equal(l.turns, []turn{{3, 1, 0}, {5, 1, 0}}) {
-		t.Errorf("the first round counts, or another does not: %+v", l.turns)
-	}
+// A line has the medians of its turns, and waits only where they are known.
+func TestTable(t *testing.T) {
 	var table bytes.Buffer
-	if err := print(&table, lines); err != nil || strings.Count(table.String(), "\n") != 3 {
+	err := print(&table, []*line{
+		{Name: "a", Unit: "entries/s", Does: "this", Turns: []turn{{Rate: 3, P50: 1.5}, {Rate: 9, P50: 1.5}, {Rate: 5, P50: 1.5}}},
+		{Name: "b", Unit: "rows/s", Does: "that", Turns: []turn{{Rate: 7}}},
+	})
+	got := strings.Fields(table.String())
+	want := strings.Fields("a second p50 ms p99 ms does  a 5 3 … 9 entries/s 1.5 this  b 7 7 … 7 rows/s that")
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v\n%s", err, &table)
 	}
 }
 
-// A peer that breaks off, or speaks something else, is an error and no figure.
+// A peer that did nothing is an error and no figure.
 func TestPeerRefused(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("there is no sh")
 	}
-	ready := `echo '{"ready":true}'; read line; `
-	for name, script := range map[string]string{
-		"never ready": "true", "speaks first": `echo '{"rate":1}'`, "no JSON": ready + "echo fast", "no rate": ready + "echo '{}'", "ends": ready,
-	} {
-		p, err := startPeer(t.Context(), "sh", "-c", script)
-		if err == nil {
-			_, err = p.Turn(t.Context())
-			p.Close()
+	for answer, good := range map[string]bool{`{}`: false, `{"rate":0}`: false, `{"rate":2}`: true} {
+		p, err := startPeer(t.Context(), "sh", "-c", `echo '{"ready":true}'; read line; echo '`+answer+`'`)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err == nil {
-			t.Errorf("%s: accepted", name)
+		if _, err := p.Turn(t.Context()); (err == nil) != good {
+			t.Errorf("%s: %v", answer, err)
 		}
+		p.Close()
 	}
 }
 

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
 
 	"github.com/bulla-id/bulla/internal/bench"
+	"github.com/bulla-id/bulla/internal/bench/turns"
 )
 
 // ours runs in this process.
@@ -23,7 +20,7 @@ func newOurs(ctx context.Context, keys, circuit string, precompute bool) (contes
 	if err != nil {
 		return nil, err
 	}
-	return ours{p}, nil
+	return proving{ours{p}}, nil
 }
 
 func (o ours) Prove(ctx context.Context) (float64, int, error) {
@@ -49,7 +46,7 @@ func startSemaphore(ctx context.Context, folder string) (contestant, error) {
 		}
 	}
 	if !newer(filepath.Join(folder, "node_modules/.package-lock.json"), filepath.Join(folder, "package-lock.json")) {
-		if err := output(ctx, folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"); err != nil {
+		if err := turns.Output(ctx, folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"); err != nil {
 			return nil, err
 		}
 	}
@@ -67,8 +64,8 @@ func newer(path, than string) bool {
 
 // startGabi builds it in dir. Its key is kept in the person's cache folder.
 func startGabi(ctx context.Context, folder, dir string) (contestant, error) {
-	program := filepath.Join(dir, "gabi")
-	if err := output(ctx, filepath.Join(folder, "gabi"), "go", "build", "-o", program, "."); err != nil {
+	program, err := turns.Build(ctx, filepath.Join(folder, "gabi"), dir)
+	if err != nil {
 		return nil, err
 	}
 	cache, err := os.UserCacheDir()
@@ -78,81 +75,32 @@ func startGabi(ctx context.Context, folder, dir string) (contestant, error) {
 	return startPeer(ctx, folder, program, filepath.Join(cache, "bulla", "peers"))
 }
 
-// peer is a program that says when it is ready and answers each line "prove" or "verify" with a line of JSON.
-type peer struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
+// peer is a program that answers each line "prove" or "verify".
+type peer struct{ *turns.Peer }
+
+func startPeer(ctx context.Context, folder, name string, args ...string) (contestant, error) {
+	p, err := turns.StartPeer(ctx, folder, name, args...)
+	return proving{peer{p}}, err
 }
 
-// answer is such a line. The peer takes the time itself, so that the pipe does not count.
 type answer struct {
-	Ready bool    `json:"ready"`
-	MS    float64 `json:"ms"`
-	Size  int     `json:"size"`
+	MS   float64 `json:"ms"`
+	Size int     `json:"size"`
 }
 
-func startPeer(ctx context.Context, folder, name string, args ...string) (_ contestant, err error) {
-	p := &peer{cmd: exec.CommandContext(ctx, name, args...)}
-	p.cmd.Dir, p.cmd.Stderr = folder, os.Stderr
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewScanner(out)
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	a, err := p.read()
-	if err == nil && !a.Ready {
-		err = errors.New("it said something else first")
-	}
-	if err != nil {
-		p.Close()
-		return nil, fmt.Errorf("wait until %s is ready: %w", p.cmd, err)
-	}
-	return p, nil
-}
-
-func (p *peer) Prove(context.Context) (float64, int, error) {
+func (p peer) Prove(context.Context) (float64, int, error) {
 	a, err := p.ask("prove")
 	return a.MS, a.Size, err
 }
 
-func (p *peer) Verify(context.Context) (float64, error) {
+func (p peer) Verify(context.Context) (float64, error) {
 	a, err := p.ask("verify")
 	return a.MS, err
 }
 
-// Close ends the peer.
-func (p *peer) Close() {
-	p.in.Close()
-	_ = p.cmd.Wait() // it has said what it had to say
-}
-
-func (p *peer) ask(what string) (answer, error) {
-	if _, err := fmt.Fprintln(p.in, what); err != nil {
-		return answer{}, fmt.Errorf("ask it to %s: %w", what, err)
-	}
-	a, err := p.read()
-	if err == nil && a.MS <= 0 {
+func (p peer) ask(what string) (a answer, err error) {
+	if err = p.Ask(what, &a); err == nil && a.MS <= 0 {
 		err = fmt.Errorf("it took %v ms to %s, which cannot be", a.MS, what)
 	}
 	return a, err
-}
-
-func (p *peer) read() (a answer, err error) {
-	if !p.out.Scan() {
-		if err := p.out.Err(); err != nil {
-			return a, err
-		}
-		return a, io.ErrUnexpectedEOF
-	}
-	if err := json.Unmarshal(p.out.Bytes(), &a); err != nil {
-		return a, fmt.Errorf("line %q: %w", p.out.Text(), err)
-	}
-	return a, nil
 }

@@ -9,35 +9,38 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"text/tabwriter"
-	"time"
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/internal/bench"
+	"github.com/bulla-id/bulla/internal/bench/turns"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-peers:", err)
-		os.Exit(1)
-	}
+	turns.Main(turns.Table[turn]{
+		Command: "bench-peers", Folder: "internal/bench/peers", Rounds: 10, Round: "each contestant proves once and verifies three times in each",
+		List: list, Print: print,
+	})
 }
 
-// patience ends peers that do not answer, or a registry that does not.
-const patience = time.Hour
+// turn is one proof and three verifications, in milliseconds, with the size of the proof in bytes.
+type turn struct {
+	prove  float64
+	verify []float64
+	size   int
+}
 
-// contestant takes turns with others.
-type contestant interface {
+// contestant takes turns with others; each has a line of the table.
+type (
+	contestant = turns.Contestant[turn]
+	line       = turns.Line[turn]
+)
+
+// prover makes and verifies proofs.
+type prover interface {
 	// Prove makes a new proof and returns the milliseconds it took, and the proof's size in bytes.
 	Prove(ctx context.Context) (ms float64, size int, err error)
 	// Verify verifies the last proof.
@@ -45,133 +48,57 @@ type contestant interface {
 	Close()
 }
 
-// entry is a line of the table.
-type entry struct {
-	name, proves string
-	start        func(context.Context) (contestant, error)
+// proving is a prover's turn.
+type proving struct{ prover }
 
-	contestant    contestant
-	prove, verify []float64
-	size          int
-}
-
-func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
-	folder := flags.String("folder", "internal/bench/peers", "this package's folder")
-	n := flags.Int("n", 10, "rounds; each contestant proves once and verifies three times in each")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
-		return err
+// Turn proves once and verifies three times.
+func (p proving) Turn(ctx context.Context) (t turn, err error) {
+	if t.prove, t.size, err = p.Prove(ctx); err != nil {
+		return t, err
 	}
-	if *n < 1 {
-		return errors.New("at least one round")
+	for range 3 {
+		took, err := p.Verify(ctx)
+		if err != nil {
+			return t, err
+		}
+		t.verify = append(t.verify, took)
 	}
-	dir, err := os.MkdirTemp("", "bulla-peers-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	entries := start(ctx, list(*folder, dir))
-	for _, e := range entries {
-		defer e.contestant.Close()
-	}
-	before := bench.Load()
-	if err := rounds(ctx, entries, *n); err != nil {
-		return err
-	}
-	fmt.Printf("%s\n%s before, %s after; %d rounds, medians, least … greatest\n\n", bench.Machine(), before, bench.Load(), *n)
-	return print(os.Stdout, entries)
+	return t, nil
 }
 
 // list is who takes part.
-func list(folder, dir string) []*entry {
+func list(folder, dir string) []*line {
 	own := filepath.Join(dir, "keys")
-	return []*entry{
-		{name: "bulla", proves: "presentation-1: membership, issuer, validity, clauses, pseudonym", start: func(ctx context.Context) (contestant, error) {
+	return []*line{
+		{Name: "bulla", Does: "presentation-1: membership, issuer, validity, clauses, pseudonym", Start: func(ctx context.Context) (contestant, error) {
 			return newOurs(ctx, own, circuits.Presentation, false)
 		}},
-		{name: "bulla, precomputed", proves: "the same, with the key prepared", start: func(ctx context.Context) (contestant, error) {
+		{Name: "bulla, precomputed", Does: "the same, with the key prepared", Start: func(ctx context.Context) (contestant, error) {
 			return newOurs(ctx, own, circuits.Presentation, true)
 		}},
-		{name: "bulla, small", proves: "presentation-small-1, with the key prepared: no sets, two intervals", start: func(ctx context.Context) (contestant, error) {
+		{Name: "bulla, small", Does: "presentation-small-1, with the key prepared: no sets, two intervals", Start: func(ctx context.Context) (contestant, error) {
 			return newOurs(ctx, own, circuits.PresentationSmall, true)
 		}},
-		{name: "Semaphore v4", proves: "membership at depth 20, nullifier", start: func(ctx context.Context) (contestant, error) {
+		{Name: "Semaphore v4", Does: "membership at depth 20, nullifier", Start: func(ctx context.Context) (contestant, error) {
 			return startSemaphore(ctx, folder)
 		}},
-		{name: "gabi", proves: "signature, one disclosure, one bound, non-revocation; size as JSON", start: func(ctx context.Context) (contestant, error) {
+		{Name: "gabi", Does: "signature, one disclosure, one bound, non-revocation; size as JSON", Start: func(ctx context.Context) (contestant, error) {
 			return startGabi(ctx, folder, dir)
 		}},
 	}
 }
 
-// start starts those that can be started and says who cannot.
-func start(ctx context.Context, entries []*entry) (started []*entry) {
-	for _, e := range entries {
-		fmt.Fprintf(os.Stderr, "starting %s\n", e.name)
-		var err error
-		if e.contestant, err = e.start(ctx); err != nil {
-			fmt.Printf("not available: %s: %v\n", e.name, err)
-			continue
-		}
-		started = append(started, e)
-	}
-	return started
-}
-
-// rounds lets each take its turn n times, after a round that does not count.
-func rounds(ctx context.Context, entries []*entry, n int) error {
-	for round := range n + 1 {
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round, n)
-		for _, e := range entries {
-			if err := e.turn(ctx, round > 0); err != nil {
-				return fmt.Errorf("%s: %w", e.name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// turn is one proof and three verifications.
-func (e *entry) turn(ctx context.Context, counts bool) error {
-	took, size, err := e.contestant.Prove(ctx)
-	if err != nil {
-		return err
-	}
-	e.size = size
-	if counts {
-		e.prove = append(e.prove, took)
-	}
-	for range 3 {
-		if took, err = e.contestant.Verify(ctx); err != nil {
-			return err
-		}
-		if counts {
-			e.verify = append(e.verify, took)
-		}
-	}
-	return nil
-}
-
-func print(w io.Writer, entries []*entry) error {
+func print(w io.Writer, lines []*line) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "\tprove ms\t\tverify ms\t\tproof bytes\tproves")
-	for _, e := range entries {
-		p, v := bench.NewFigure("", "ms", e.prove), bench.NewFigure("", "ms", e.verify)
-		fmt.Fprintf(table, "%s\t%.0f\t%.0f … %.0f\t%.1f\t%.1f … %.1f\t%d\t%s\n", e.name, p.Median, p.Min, p.Max, v.Median, v.Min, v.Max, e.size, e.proves)
+	for _, l := range lines {
+		var prove, verify []float64
+		var size int
+		for _, t := range l.Turns {
+			prove, verify, size = append(prove, t.prove), append(verify, t.verify...), t.size
+		}
+		p, v := bench.NewFigure("", "ms", prove), bench.NewFigure("", "ms", verify)
+		fmt.Fprintf(table, "%s\t%.0f\t%.0f … %.0f\t%.1f\t%.1f … %.1f\t%d\t%s\n", l.Name, p.Median, p.Min, p.Max, v.Median, v.Min, v.Max, size, l.Does)
 	}
 	return table.Flush()
-}
-
-// output runs a command in a folder and gives the end of what it wrote if it fails.
-func output(ctx context.Context, folder, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = folder
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", cmd, err, out[max(0, len(out)-1000):])
-	}
-	return nil
 }

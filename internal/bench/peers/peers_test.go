@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"slices"
@@ -11,61 +9,41 @@ import (
 	"testing"
 )
 
-// fake counts up, so that every time tells when it was taken.
-type fake struct {
-	name  string
-	order *[]string
-}
-
-func (f fake) Prove(context.Context) (float64, int, error) {
-	*f.order = append(*f.order, f.name)
-	return float64(len(*f.order)), 7, nil
-}
-func (f fake) Verify(context.Context) (float64, error) { return 1, nil }
-func (fake) Close()                                    {}
-
-func TestTurns(t *testing.T) {
-	var order []string
-	one := func(name string) *entry {
-		return &entry{name: name, start: func(context.Context) (contestant, error) { return fake{name, &order}, nil }}
+// A turn is one proof and three verifications, and a line has their medians.
+func TestTable(t *testing.T) {
+	scripted := `echo '{"ready":true}'; while read what; do echo "{\"ms\":5,\"size\":7}"; done`
+	p, err := startPeer(t.Context(), ".", "sh", "-c", scripted)
+	if err != nil {
+		t.Skip(err)
 	}
-	missing := &entry{name: "c", start: func(context.Context) (contestant, error) { return nil, errors.New("nowhere") }}
-	entries := start(t.Context(), []*entry{one("a"), missing, one("b")})
-	if len(entries) != 2 {
-		t.Fatalf("%d started, want 2", len(entries))
-	}
-	if err := rounds(t.Context(), entries, 2); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(order, ""); got != "ababab" {
-		t.Errorf("order %s", got)
-	}
-	if e := entries[0]; !slices.Equal(e.prove, []float64{3, 5}) || len(e.verify) != 6 || e.size != 7 {
-		t.Errorf("the first round counts, or another does not: %+v", e)
+	defer p.Close()
+	done, err := p.Turn(t.Context())
+	if err != nil || done.prove != 5 || !slices.Equal(done.verify, []float64{5, 5, 5}) || done.size != 7 {
+		t.Errorf("%+v, %v", done, err)
 	}
 	var table bytes.Buffer
-	if err := print(&table, entries); err != nil || strings.Count(table.String(), "\n") != 3 {
+	done.prove = 9
+	err = print(&table, []*line{{Name: "a", Does: "this", Turns: []turn{done, done}}})
+	want := strings.Fields("prove ms verify ms proof bytes proves  a 9 9 … 9 5.0 5.0 … 5.0 7 this")
+	if got := strings.Fields(table.String()); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v\n%s", err, &table)
 	}
 }
 
-// A peer that breaks off, or speaks something else, is an error and no figure.
+// A peer that took no time is an error and no figure.
 func TestPeerRefused(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("there is no sh")
 	}
-	ready := `echo '{"ready":true}'; read line; `
-	for name, script := range map[string]string{
-		"never ready": "true", "speaks first": `echo '{"ms":1}'`, "no JSON": ready + "echo fast", "no time": ready + "echo '{}'", "ends": ready,
-	} {
-		p, err := startPeer(t.Context(), ".", "sh", "-c", script)
-		if err == nil {
-			_, _, err = p.Prove(t.Context())
-			p.Close()
+	for name, script := range map[string]string{"no time": "read line; echo '{}'", "ends while it verifies": `read line; echo '{"ms":1,"size":2}'; read line`} {
+		p, err := startPeer(t.Context(), ".", "sh", "-c", `echo '{"ready":true}'; `+script)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err == nil {
+		if _, err := p.Turn(t.Context()); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+		p.Close()
 	}
 }
 
