@@ -72,7 +72,7 @@ ledger are there and fit, and whether the disk has room; a ledger that runs keep
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{Findings: []finding{}}
-			files := from.config != "" || from.data != ""
+			files := from.named()
 			if files {
 				d.files(from)
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -12,10 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
-	"github.com/bulla-id/bulla/ledger/store"
 )
 
 func ledgerCommand() *cobra.Command {
@@ -27,7 +24,8 @@ func ledgerCommand() *cobra.Command {
 }
 
 func ledgerVerifyCommand() *cobra.Command {
-	var chain, data, config string
+	var from stopped
+	var chain string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Replay the whole chain and compare everything with it",
@@ -42,16 +40,12 @@ running and compares every row of it as well. The first difference is named.`,
 			progress := replayProgress(cmd)
 			var report ledger.Report
 			var err error
-			switch {
-			case config != "":
-				var cfg office.LedgerConfig
-				if cfg, err = office.ReadLedgerConfig(config); err == nil {
-					report, err = verifyStore(cmd.Context(), cfg.Store, cfg.Register, progress)
+			if from.named() {
+				var dir, register string
+				if dir, register, err = from.paths(); err == nil {
+					report, err = verifyStore(cmd.Context(), dir, register, progress)
 				}
-			case data != "":
-				register := filepath.Join(filepath.Dir(filepath.Clean(data)), "last-signed")
-				report, err = verifyStore(cmd.Context(), filepath.Join(data, "store"), register, progress)
-			default:
+			} else {
 				report, err = verifyChain(cmd.Context(), chain, progress)
 			}
 			if err != nil {
@@ -61,8 +55,7 @@ running and compares every row of it as well. The first difference is named.`,
 		},
 	}
 	cmd.Flags().StringVar(&chain, "chain", "data/chain.json", "profile of a running chain")
-	cmd.Flags().StringVar(&config, "config", "", "configuration of a ledger that is not running, with store and register")
-	cmd.Flags().StringVar(&data, "data", "", "folder of a dev network's ledger that is not running")
+	from.flags(cmd, devLedger)
 	cmd.MarkFlagsMutuallyExclusive("chain", "data", "config")
 	return cmd
 }
@@ -74,24 +67,14 @@ func replayProgress(cmd *cobra.Command) func(uint64) {
 	return func(done uint64) { _ = bar.Set64(int64(done)) }
 }
 
-func verifyStore(ctx context.Context, dir, registerFile string, progress func(uint64)) (ledger.Report, error) {
-	if err := exists(dir); err != nil { // opening would make it
-		return ledger.Report{}, err
-	}
-	rows, err := store.Open(store.Config{Dir: dir})
-	if err != nil {
-		return ledger.Report{}, err
-	}
-	register, err := store.NewFileRegister(registerFile, nil)
-	if err != nil {
-		return ledger.Report{}, errors.Join(err, rows.Close())
-	}
-	var report ledger.Report
-	err = withScratch(filepath.Dir(filepath.Clean(dir)), func(scratch ledger.Store) (err error) {
-		report, err = ledger.VerifyStoreOn(ctx, rows, register, scratch, progress)
-		return err
+func verifyStore(ctx context.Context, dir, registerFile string, progress func(uint64)) (report ledger.Report, err error) {
+	err = withStopped(dir, registerFile, func(rows ledger.Store, register ledger.Register) error {
+		return withScratch(filepath.Dir(filepath.Clean(dir)), func(scratch ledger.Store) (err error) {
+			report, err = ledger.VerifyStoreOn(ctx, rows, register, scratch, progress)
+			return err
+		})
 	})
-	return report, errors.Join(err, rows.Close())
+	return report, err
 }
 
 // served is the log of a running ledger under one checkpoint, as a source to replay.

@@ -4,46 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
-	"github.com/bulla-id/bulla/ledger/store"
 )
-
-// stopped says where the files of a ledger that is not running are.
-type stopped struct{ config, data string }
-
-func (s *stopped) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.config, "config", "", "configuration of a ledger that is not running")
-	cmd.Flags().StringVar(&s.data, "data", "", "folder of a dev network's ledger, or of a mirror, that is not running")
-	cmd.MarkFlagsMutuallyExclusive("config", "data")
-	cmd.MarkFlagsOneRequired("config", "data")
-}
-
-// paths are the store's folder and the register's file.
-func (s *stopped) paths() (folder, register string, err error) {
-	if s.config != "" {
-		cfg, err := office.ReadLedgerConfig(s.config)
-		return cfg.Store, cfg.Register, err
-	}
-	return filepath.Join(s.data, "store"), filepath.Join(filepath.Dir(filepath.Clean(s.data)), "last-signed"), nil
-}
-
-// open opens the store, which must be there.
-func (s *stopped) open() (*store.Pebble, error) {
-	folder, _, err := s.paths()
-	if err != nil {
-		return nil, err
-	}
-	if err := exists(folder); err != nil { // opening would make it
-		return nil, err
-	}
-	return store.Open(store.Config{Dir: folder})
-}
 
 func ledgerExportCommand() *cobra.Command {
 	var from stopped
@@ -72,6 +38,7 @@ A ledger that runs exports by itself, to the folder "export" of its configuratio
 			})
 		},
 	}
-	from.flags(cmd)
+	from.flags(cmd, "folder of a dev network's ledger, or of a mirror, that is not running")
+	cmd.MarkFlagsOneRequired("config", "data")
 	return cmd
 }

@@ -10,14 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/store"
 )
 
 func ledgerRebuildCommand() *cobra.Command {
-	var chain, data, config string
+	var from stopped
+	var chain string
 	cmd := &cobra.Command{
 		Use:   "rebuild",
 		Short: "Make a new store of a ledger's entries: the repair of a damaged one, the migration of an older one",
@@ -28,13 +28,9 @@ With --from, entries come from a running chain or a mirror as far as it has them
   bulla ledger rebuild --config ledger/ledger.json --from mirror.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, register := filepath.Join(data, "store"), filepath.Join(filepath.Dir(filepath.Clean(data)), "last-signed")
-			if config != "" {
-				cfg, err := office.ReadLedgerConfig(config)
-				if err != nil {
-					return err
-				}
-				dir, register = cfg.Store, cfg.Register
+			dir, register, err := from.paths()
+			if err != nil {
+				return err
 			}
 			old, report, err := rebuild(cmd.Context(), dir, register, chain, replayProgress(cmd))
 			if err != nil {
@@ -47,11 +43,9 @@ With --from, entries come from a running chain or a mirror as far as it has them
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&config, "config", "", "configuration of a ledger that is not running")
-	cmd.Flags().StringVar(&data, "data", "", "folder of a dev network's ledger that is not running")
+	from.flags(cmd, devLedger)
 	cmd.Flags().StringVar(&chain, "from", "", "profile of a running chain or mirror to take entries from")
-	cmd.MarkFlagsMutuallyExclusive("data", "config")
-	cmd.MarkFlagsOneRequired("data", "config")
+	cmd.MarkFlagsOneRequired("config", "data")
 	return cmd
 }
 

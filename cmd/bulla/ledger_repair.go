@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,14 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
-	"github.com/bulla-id/bulla/ledger/store"
 )
 
 func ledgerRepairCommand() *cobra.Command {
-	var chain, data, config string
+	var from stopped
+	var chain string
 	cmd := &cobra.Command{
 		Use:   "repair",
 		Short: "Replace the damaged rows of a ledger's store, with entries from a mirror where its own are damaged",
@@ -30,13 +28,9 @@ entries there were, nothing is written: bulla ledger rebuild makes a new store t
 		Example: `  bulla ledger repair --config ledger/ledger.json --from mirror.json`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, register := filepath.Join(data, "store"), filepath.Join(filepath.Dir(filepath.Clean(data)), "last-signed")
-			if config != "" {
-				cfg, err := office.ReadLedgerConfig(config)
-				if err != nil {
-					return err
-				}
-				dir, register = cfg.Store, cfg.Register
+			dir, register, err := from.paths()
+			if err != nil {
+				return err
 			}
 			done, err := repair(cmd.Context(), dir, register, chain, replayProgress(cmd))
 			if err != nil {
@@ -45,42 +39,31 @@ entries there were, nothing is written: bulla ledger rebuild makes a new store t
 			return printRepaired(cmd, done)
 		},
 	}
-	cmd.Flags().StringVar(&config, "config", "", "configuration of a ledger that is not running")
-	cmd.Flags().StringVar(&data, "data", "", "folder of a dev network's ledger that is not running")
+	from.flags(cmd, devLedger)
 	cmd.Flags().StringVar(&chain, "from", "", "profile of a mirror to take damaged entries from")
-	cmd.MarkFlagsMutuallyExclusive("data", "config")
-	cmd.MarkFlagsOneRequired("data", "config")
+	cmd.MarkFlagsOneRequired("config", "data")
 	return cmd
 }
 
 // repair mends the store in a folder, in place. chain is the profile of a mirror, or empty.
 func repair(ctx context.Context, dir, registerFile, chain string, progress func(uint64)) (done ledger.Repaired, err error) {
-	if err := exists(dir); err != nil { // opening would make it
-		return done, err
-	}
-	rows, err := store.Open(store.Config{Dir: dir})
-	if err != nil {
-		return done, err // which says what to do
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	cfg := ledger.RepairConfig{Store: rows, Progress: progress}
-	if cfg.Register, err = store.NewFileRegister(registerFile, nil); err != nil {
-		return done, err
-	}
-	if chain != "" {
-		profile, err := client.ReadProfile(chain)
-		if err != nil {
-			return done, err
+	err = withStopped(dir, registerFile, func(rows ledger.Store, register ledger.Register) error {
+		cfg := ledger.RepairConfig{Store: rows, Register: register, Progress: progress}
+		if chain != "" {
+			profile, err := client.ReadProfile(chain)
+			if err != nil {
+				return err
+			}
+			cfg.LogKey = profile.Policy.LogKey
+			if cfg.Copy, err = openChain(ctx, chain); err != nil {
+				return err
+			}
 		}
-		cfg.LogKey = profile.Policy.LogKey
-		if cfg.Copy, err = openChain(ctx, chain); err != nil {
-			return done, err
-		}
-	}
-	err = withScratch(filepath.Dir(filepath.Clean(dir)), func(scratch ledger.Store) (err error) {
-		cfg.Scratch = scratch
-		done, err = ledger.Repair(ctx, cfg)
-		return err
+		return withScratch(filepath.Dir(filepath.Clean(dir)), func(scratch ledger.Store) (err error) {
+			cfg.Scratch = scratch
+			done, err = ledger.Repair(ctx, cfg)
+			return err
+		})
 	})
 	return done, err
 }
