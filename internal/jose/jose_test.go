@@ -211,6 +211,40 @@ func TestCompact(t *testing.T) {
 	}
 }
 
+// A token without kid is for readers who know the key; nobody else takes it.
+func TestUnnamed(t *testing.T) {
+	for _, alg := range []jose.Algorithm{jose.EdDSA, jose.ES256} {
+		key, other := generated(t, alg), generated(t, alg)
+		token, err := jose.SignUnnamed(key, "test+jwt", map[string]int{"a": 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header, _, err := jose.PeekCompact(token); err != nil || header != (jose.Header{Algorithm: alg, Type: "test+jwt"}) {
+			t.Errorf("header %+v, %v", header, err)
+		}
+		if payload, err := jose.VerifyWith(token, "test+jwt", key.Public()); err != nil || string(payload) != `{"a":1}` {
+			t.Errorf("payload %s, %v", payload, err)
+		}
+		if _, err := jose.VerifyWith(token, "test+jwt", other.Public()); !errors.Is(err, jose.ErrSignature) {
+			t.Errorf("a stranger's key: %v", err)
+		}
+		if _, err := jose.VerifyWith(token, "other+jwt", key.Public()); !errors.Is(err, jose.ErrToken) {
+			t.Errorf("another typ: %v", err)
+		}
+		anyKey := func(string) (jose.PublicKey, error) { return key.Public(), nil }
+		if _, err := jose.VerifyCompact(token, "test+jwt", anyKey); !errors.Is(err, jose.ErrToken) {
+			t.Errorf("a look-up was asked for a key without a name: %v", err)
+		}
+		named, err := jose.SignCompact(key, "", "test+jwt", map[string]int{"a": 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jose.VerifyWith(named, "test+jwt", key.Public()); err != nil {
+			t.Errorf("with a kid: %v", err)
+		}
+	}
+}
+
 func FuzzVerifyCompact(f *testing.F) {
 	seed := make([]byte, 32)
 	key, err := jose.FromSeed(seed)

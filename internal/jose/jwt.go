@@ -16,7 +16,7 @@ const MaxToken = 256 << 10
 // Header is the protected header of a compact JWS. Members that we do not know are refused by [VerifyCompact].
 type Header struct {
 	Algorithm Algorithm `json:"alg"`
-	KeyID     string    `json:"kid"`
+	KeyID     string    `json:"kid,omitempty"` // absent only where the key is known without it
 	Type      string    `json:"typ"`
 }
 
@@ -29,6 +29,11 @@ func SignCompact(key *SigningKey, keyID, typ string, payload any) (string, error
 		keyID = key.Public().KeyID()
 	}
 	return SignHeader(key, Header{key.Public().Algorithm(), keyID, typ}, payload)
+}
+
+// SignUnnamed makes a compact JWS without kid, for readers who know the key from elsewhere and use [VerifyWith].
+func SignUnnamed(key *SigningKey, typ string, payload any) (string, error) {
+	return SignHeader(key, Header{Algorithm: key.Public().Algorithm(), Type: typ}, payload)
 }
 
 // SignHeader makes a compact JWS under a header of the caller's making, which must name the key's algorithm: for formats
@@ -68,6 +73,21 @@ func Keys(keys ...PublicKey) LookUp {
 // VerifyCompact checks a compact JWS with that typ against a key that lookUp trusts and returns its payload. The
 // algorithm must be the key's. Time claims are the caller's to check.
 func VerifyCompact(token, typ string, lookUp LookUp) ([]byte, error) {
+	return verify(token, typ, func(keyID string) (PublicKey, error) {
+		if keyID == "" { // absent: nobody shall be asked for a key without a name
+			return PublicKey{}, fmt.Errorf("kid is missing: %w", ErrToken)
+		}
+		return lookUp(keyID)
+	})
+}
+
+// VerifyWith checks a compact JWS with that typ against one key, which the caller knows from something signed (the cnf
+// of a credential), and returns its payload. A kid is not read. Time claims are the caller's to check.
+func VerifyWith(token, typ string, key PublicKey) ([]byte, error) {
+	return verify(token, typ, func(string) (PublicKey, error) { return key, nil })
+}
+
+func verify(token, typ string, lookUp LookUp) ([]byte, error) {
 	header, message, signature, payload, err := split(token)
 	if err != nil {
 		return nil, err
@@ -82,7 +102,10 @@ func VerifyCompact(token, typ string, lookUp LookUp) ([]byte, error) {
 	if header.Algorithm != key.Algorithm() {
 		return nil, fmt.Errorf("alg is %.100q, but the key is for %s: %w", header.Algorithm, key.Algorithm(), ErrToken)
 	}
-	return payload, key.Verify([]byte(message), signature)
+	if err := key.Verify([]byte(message), signature); err != nil {
+		return nil, err
+	}
+	return payload, nil
 }
 
 // PeekCompact returns the header and payload of a token without checking its signature: only to learn whose key to
