@@ -188,6 +188,8 @@ func TestCompact(t *testing.T) {
 		"four parts":       token + ".",
 		"no signature":     parts[0] + "." + parts[1] + ".",
 		"padding":          token + "=",
+		"a line break":     token + "\n",
+		"a break within":   token[:len(token)-9] + "\r\n" + token[len(token)-9:],
 		"alg none":         header(`{"alg":"none","kid":"` + kid + `","typ":"test+jwt"}`),
 		"alg of another":   header(`{"alg":"EdDSA","kid":"` + kid + `","typ":"test+jwt"}`),
 		"jwk in it":        header(`{"alg":"ES256","jwk":{},"kid":"` + kid + `","typ":"test+jwt"}`),

@@ -125,7 +125,8 @@ func split(token string) (header Header, message string, signature, payload []by
 	}
 	decoded := make([][]byte, 3)
 	for i, part := range parts {
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+		decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil || base64.RawURLEncoding.EncodedLen(len(decoded[i])) != len(part) { // the decoder skips line breaks
 			return header, "", nil, nil, fmt.Errorf("part %d is not base64url: %w", i+1, ErrToken)
 		}
 	}
