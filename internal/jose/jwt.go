@@ -125,8 +125,7 @@ func split(token string) (header Header, message string, signature, payload []by
 	}
 	decoded := make([][]byte, 3)
 	for i, part := range parts {
-		decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part)
-		if err != nil || base64.RawURLEncoding.EncodedLen(len(decoded[i])) != len(part) { // the decoder skips line breaks
+		if decoded[i], err = credential.ParseBase64(part, -1); err != nil {
 			return header, "", nil, nil, fmt.Errorf("part %d is not base64url: %w", i+1, ErrToken)
 		}
 	}
