@@ -32,6 +32,8 @@ var forbidden = []struct {
 	{"internal/egress/", []string{"credential/", "ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "whom we may call depends on nothing of ours"},
 	{"internal/outbox/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "webhooks know nothing of what they tell"},
 	{"internal/", []string{"cmd/"}, "arrows point down"},
+	{"internal/sdjwt/", []string{"circuits/", "ledger/", "issuer/", "wallet/", "verifier/"}, "an ordinary credential needs no chain and knows no roles"},
+	{"internal/statuslist/", []string{"circuits/", "ledger/", "issuer/", "wallet/", "verifier/"}, "an ordinary credential needs no chain and knows no roles"},
 }
 
 // external lists modules that must stay out of packages that compile to js/wasm or belong to the heart.
@@ -47,6 +49,8 @@ var external = []struct {
 	{"ledger/entry/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"internal/openid/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"internal/oauth/dpop/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
+	{"internal/sdjwt/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
+	{"internal/statuslist/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"issuer/adapter/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "adapters turn records into claims and do nothing else"},
 }
 
