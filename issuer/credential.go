@@ -23,17 +23,18 @@ const (
 
 // Credential is an issued credential as clerks see it.
 type Credential struct {
-	ID         string            `json:"id"`
-	Person     string            `json:"person"`
-	Schema     string            `json:"schema"` // type
-	Claims     credential.Claims `json:"claims"`
-	Subject    string            `json:"subject,omitempty"`
-	ValidFrom  string            `json:"valid_from"`
-	ValidUntil string            `json:"valid_until"`
-	Status     Status            `json:"status"`
-	Change     entry.Kind        `json:"change,omitempty"` // on its way to the chain
-	Leaf       uint64            `json:"leaf"`             // index in the active tree, once active
-	History    []Event           `json:"history"`          // what took effect, oldest first
+	ID         string              `json:"id"`
+	Person     string              `json:"person"`
+	Schema     string              `json:"schema"` // type
+	Claims     credential.Claims   `json:"claims"`
+	Subject    string              `json:"subject,omitempty"`
+	ValidFrom  string              `json:"valid_from"`
+	ValidUntil string              `json:"valid_until"`
+	Status     Status              `json:"status"`
+	Change     entry.Kind          `json:"change,omitempty"` // on its way to the chain
+	Leaf       uint64              `json:"leaf"`             // index in the active tree, once active
+	History    []Event             `json:"history"`          // what took effect, oldest first
+	Erased     credential.UnixTime `json:"erased,omitempty"` // when its personal data was erased
 }
 
 // LogValue hides a person's data from slog.
@@ -133,14 +134,9 @@ func (i *Issuer) Credentials(by Officer, l List) (page []Credential, more bool, 
 // ResetEnrolment ends a person's enrolment, so that another master secret can be enrolled; [ErrHeld] while any
 // credential of the person in that register is not revoked. The register may be left out if there is only one.
 func (i *Issuer) ResetEnrolment(by Officer, register, person string) error {
-	r, ok := i.registers[register]
-	if register == "" && len(i.registers) == 1 {
-		for _, r = range i.registers {
-			ok = true
-		}
-	}
-	if !ok {
-		return refuse(ErrNotFound, "name one of the agency's enrolment registers")
+	r, err := i.registerNamed(register)
+	if err != nil {
+		return err
 	}
 	if err := i.noteRead(by, DidReset, r.Name()); err != nil { // before it is done: the register's rows have a commit of their own
 		return err

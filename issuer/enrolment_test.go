@@ -211,3 +211,7 @@ func TestRegisterAgainstModel(t *testing.T) {
 		})
 	})
 }
+
+func sharedPseudonym(p *person) credential.Element {
+	return credential.Pseudonym(p.master, credential.EnrolmentScope(sharedName))
+}

@@ -132,6 +132,21 @@ func (a *adminAPI) mountAgency() {
 		k := a.i.cfg.Keys
 		return &body[keyList]{keyList{[]keyInfo{{"entries", k.Signing.Public().KeyID()}, {"access tokens", k.Admin.Public().KeyID()}}}}, nil
 	})
+	type lost struct {
+		Body struct {
+			Person   string `json:"person" maxLength:"1024"`
+			Register string `json:"register,omitempty" doc:"may be left out if the agency has one"`
+			Note     string `json:"note,omitempty" maxLength:"500"`
+		}
+	}
+	operation(a, ScopeEnrolments, huma.Operation{
+		OperationID: "replace-wallet", Method: http.MethodPost, Path: "/enrolments/replace", Tags: []string{"Agency"},
+		Summary:     "A wallet is lost: revoke what the person holds, then end the enrolment",
+		Description: "Answers with credentials of other agencies that are in the way; call it again once they have ended them.",
+	}, func(ctx context.Context, by Officer, in *lost) (*body[LostWallet], error) {
+		out, err := a.i.ReplaceWallet(ctx, by, in.Body.Register, in.Body.Person, in.Body.Note)
+		return &body[LostWallet]{out}, err
+	})
 	type reset struct {
 		Body struct {
 			Person   string `json:"person" maxLength:"1024"`
@@ -230,6 +245,16 @@ func (a *adminAPI) mountCredentials() {
 	}, func(_ context.Context, by Officer, in *one) (*body[Credential], error) {
 		found, err := a.i.Credential(by, in.ID)
 		return &body[Credential]{found}, err
+	})
+	type erase struct {
+		ID   string `path:"id"`
+		Body Reason
+	}
+	operation(a, ScopeRevoke, huma.Operation{
+		OperationID: "erase-credential", Method: http.MethodPost, Path: "/credentials/{id}/erase", Tags: []string{"Credentials"}, DefaultStatus: http.StatusNoContent,
+		Summary: "Erase what it says of its person", Description: "It must be revoked or past its end.",
+	}, func(ctx context.Context, by Officer, in *erase) (*struct{}, error) {
+		return nil, a.i.Erase(ctx, by, in.ID, in.Body)
 	})
 	for verb, change := range map[string]func(context.Context, Officer, string, Reason) (Credential, error){
 		"suspend": a.i.Suspend, "reinstate": a.i.Reinstate, "revoke": a.i.Revoke,

@@ -96,7 +96,8 @@ func (f *fragile) off(rng *rand.Rand) *vfs.MemFS {
 	left := f.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 	log, rows := f.log, f.rows
 	f.mu.Unlock()
-	_, _ = log.Close(), rows.Close() // a life that nobody sees any more
+	_ = log.Close()                          // a life that nobody sees any more
+	f.t.Cleanup(func() { _ = rows.Close() }) // requests of it may still be reading
 	return left
 }
 
@@ -157,7 +158,8 @@ func (b *bureau) kill(rng *rand.Rand) {
 	b.mu.Unlock()
 	_ = b.stop() // a life that nobody sees any more
 	b.stop = nil
-	_ = b.rows.Close()
+	rows := b.rows
+	b.t.Cleanup(func() { _ = rows.Close() }) // requests of that life may still be reading
 	b.open(left)
 }
 

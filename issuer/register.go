@@ -170,6 +170,20 @@ func (r *Register) Live(person string, h Holding) error {
 	return nil
 }
 
+// Holdings are what a person holds that is not revoked.
+func (r *Register) Holdings(person string) ([]Holding, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var e enrolled
+	switch err := begin(r.store).get(r.personRow(person), &e); {
+	case errors.Is(err, ErrAbsent):
+		return nil, refuse(ErrNotFound, "the person is not enrolled in register %s", r.name)
+	case err != nil:
+		return nil, fmt.Errorf("look into enrolment register %s: %w", r.name, err)
+	}
+	return e.Holdings, nil
+}
+
 // Release forgets credentials that were revoked, or never came onto the chain. Unknown ones are no error.
 func (r *Register) Release(issuer string, credentials map[string]string) error {
 	r.mu.Lock()

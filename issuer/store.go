@@ -29,6 +29,8 @@ type Store interface {
 	Commit(rows map[string][]byte) error
 	// Scan visits the rows whose keys begin with prefix and are greater than after, ascending, until visit says false.
 	Scan(prefix, after string, visit func(key string, value []byte) bool) error
+	// Forget takes what was deleted or replaced out of the files, as far as the medium does what it is told.
+	Forget() error
 }
 
 // RecordKeySize is the length of a record key in bytes.

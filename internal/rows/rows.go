@@ -44,7 +44,10 @@ type Config struct {
 	FS           vfs.FS       // the system's if nil
 	Logger       *slog.Logger // nil: nothing is logged. Rows never are, only names and sizes of files.
 	MemTableSize uint64       // bytes; Pebble's default if 0
-	CacheSize    int64        // bytes of tables that are kept in memory, filters among them; Pebble's default if 0
+	// Forgets says that what is rewritten must be gone from journals too: they are deleted once they are of no use, and not
+	// written over later, which would be a little faster.
+	Forgets   bool
+	CacheSize int64 // bytes of tables that are kept in memory, filters among them; Pebble's default if 0
 }
 
 // DB is a durable store. It is safe for concurrent use; one process at a time can have it open.
@@ -72,6 +75,9 @@ func Open(cfg Config) (*DB, error) {
 			Logger:        logger{d},
 			EventListener: &pebble.EventListener{DataCorruption: d.corrupted, BackgroundError: d.failedBehind},
 		}
+		if cfg.Forgets {
+			options.Cleaner = deleting{}
+		}
 		if cfg.CacheSize > 0 {
 			options.Cache = pebble.NewCache(cfg.CacheSize)
 			defer options.Cache.Unref() // the database has its own reference
@@ -87,6 +93,15 @@ func Open(cfg Config) (*DB, error) {
 	}
 	return d, nil
 }
+
+// deleting is Pebble's usual cleaner with the mark of its other one, which keeps old journals from being used again. Its
+// methods are those of DeleteCleaner, as the mark lies deeper.
+type deleting struct {
+	pebble.DeleteCleaner
+	kept
+}
+
+type kept struct{ pebble.ArchiveCleaner }
 
 // Get returns a copy of a row, or [ErrAbsent].
 func (d *DB) Get(key []byte) (out []byte, err error) {
@@ -175,6 +190,21 @@ func behind(prefix []byte) []byte {
 
 // Flush writes what is in memory to tables, where damage is noticed when it is read: before a backup of the folder.
 func (d *DB) Flush() error { return d.waiting(d.db.Flush) }
+
+// Rewrite writes all tables anew, so that what was deleted or replaced is in no file that the store keeps, if it is one that
+// forgets. The old files are deleted a moment later. What they held can still be read from the disk itself, until that is
+// overwritten.
+func (d *DB) Rewrite() error {
+	return d.waiting(func() error {
+		if err := d.db.Flush(); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+		if err := d.db.Compact(context.Background(), []byte{0}, bytes.Repeat([]byte{0xff}, 64), false); err != nil {
+			return fmt.Errorf("rewrite tables: %w", err)
+		}
+		return nil
+	})
+}
 
 // Close writes what is left and unlocks the folder. A store that is out of order is left as it is.
 func (d *DB) Close() error {

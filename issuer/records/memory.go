@@ -55,3 +55,6 @@ func (m *Memory) Scan(prefix, after string, visit func(key string, value []byte)
 	}
 	return nil
 }
+
+// Forget implements [issuer.Store]: nothing is kept.
+func (m *Memory) Forget() error { return nil }

@@ -37,7 +37,7 @@ func Open(cfg Config) (*Pebble, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger})
+	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger, Forgets: true})
 	if err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
@@ -89,6 +89,9 @@ func (p *Pebble) Scan(prefix, after string, visit func(key string, value []byte)
 	}
 	return err
 }
+
+// Forget implements [issuer.Store]: all tables are written anew, without what is no longer there.
+func (p *Pebble) Forget() error { return p.db.Rewrite() }
 
 // Close writes what is left and unlocks the folder. A store that is out of order is left as it is.
 func (p *Pebble) Close() error { return p.db.Close() }
