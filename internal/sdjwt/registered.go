@@ -17,6 +17,10 @@ const (
 // readCredential takes the members that JWT and SD-JWT VC define out of the claims.
 func readCredential(claims Claims) (*Credential, error) {
 	c := &Credential{Claims: claims}
+	// SPEC (RFC 9901 7.1, 6): aud is obeyed where it is there. A credential for one verifier is none of this profile.
+	if _, said := claims["aud"]; said {
+		return nil, fmt.Errorf("aud is not for credentials: %w", ErrMalformed)
+	}
 	return c, readMembers(claims, []member{
 		{"vct", true, readText(&c.Type)},
 		// SD-JWT VC has iss optional, for keys in headers. We take none from there, so the key's owner must be named.

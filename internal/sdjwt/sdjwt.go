@@ -95,7 +95,7 @@ func (p Path) within(whole Path) bool {
 	return len(p) >= len(whole) && slices.Equal(p[:len(whole)], whole)
 }
 
-// open lists what must never be behind a digest. SPEC (SD-JWT VC 2.2.2.2): these are not selectively disclosable. A
+// open lists what must never be behind a digest. SPEC (SD-JWT VC 3.2.2.2): these are not selectively disclosable. A
 // verifier decides by them whether to accept the credential, so a holder must not choose to leave them out.
 var open = []string{"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status"}
 

@@ -201,6 +201,7 @@ func TestIssueRefused(t *testing.T) {
 		"no type":              func(i *Issuance) { i.Credential.Type = "" },
 		"no issuer":            func(i *Issuance) { i.Credential.Issuer = "" },
 		"a claim called iss":   func(i *Issuance) { i.Credential.Claims["iss"] = "x" },
+		"a claim called aud":   func(i *Issuance) { i.Credential.Claims["aud"] = bank },
 		"a claim called iat":   func(i *Issuance) { i.Credential.Claims["iat"] = 1 },
 		"a claim called _sd":   func(i *Issuance) { i.Credential.Claims["_sd"] = []string{} },
 		"a claim called ...":   func(i *Issuance) { i.Credential.Claims["address"].(map[string]any)["..."] = "x" },

@@ -66,7 +66,7 @@ func (u *unpacking) object(object map[string]any, at Path) (map[string]any, erro
 		if name == digestsName {
 			continue
 		}
-		// SPEC (7.1, 3): what is reserved has no other place.
+		// Stricter than 7.1, which overlooks what is out of place or malformed: nobody issues that in good faith.
 		if reserved(name) {
 			return nil, fmt.Errorf("%s stands where a claim should: %w", name, ErrMalformed)
 		}

@@ -140,7 +140,7 @@ func (b *boundTo) verify(unbound string, want Expected) error {
 	case subtle.ConstantTimeCompare([]byte(b.nonce), []byte(want.Binding.Nonce)) != 1:
 		return fmt.Errorf("it has another nonce: %w", ErrBinding)
 	case b.hash != credential.DigestOf([]byte(unbound)).String():
-		// SPEC (7.3, 5.g): over exactly what is presented, so that nobody adds or drops a disclosure on the way.
+		// SPEC (7.3): over exactly what is presented, so that nobody adds or drops a disclosure on the way.
 		return fmt.Errorf("it is for another selection of disclosures: %w", ErrBinding)
 	}
 	return nil

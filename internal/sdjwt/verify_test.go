@@ -195,6 +195,7 @@ func TestPayloads(t *testing.T) {
 		"an empty vct":            {object{"vct": ""}, ErrMalformed},
 		"vct is a number":         {object{"vct": 1}, ErrMalformed},
 		"another vct":             {object{"vct": landType + "0"}, ErrUnexpected},
+		"an audience":             {object{"aud": bank}, ErrMalformed},
 		"no iss":                  {object{"iss": nil}, ErrMalformed},
 		"iss is a list":           {object{"iss": list{issuer}}, ErrMalformed},
 		"iss is long":             {object{"iss": strings.Repeat("x", maxName+1)}, ErrMalformed},
