@@ -31,6 +31,8 @@ var Files = []File{
 	{"canonical-json.json", canonicalVectors},
 	{"trees.json", treeVectors},
 	{"policies.json", policyVectors},
+	{"sd-jwt.json", sdjwtVectors},
+	{"status-list.json", statusListVectors},
 }
 
 // Make returns the bytes of the file. It fails if the code accepts what the vectors call bad, or refuses what they
