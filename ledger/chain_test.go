@@ -58,7 +58,8 @@ func (r *seedReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func newChain(t testing.TB) *chain {
+// newChain is a dev chain, but for what change makes different.
+func newChain(t testing.TB, change ...func(*entry.Genesis)) *chain {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(&seedReader{7}, origin)
 	if err != nil {
@@ -83,6 +84,9 @@ func newChain(t testing.TB) *chain {
 		OperatorKey: c.keys[entry.Operator].Public(), GovernanceKeys: governance, GovernanceThreshold: 2,
 		SealIntervalSeconds: 10, SealMaximumSeconds: 600, ClockSkewSeconds: 5, Time: genesisTime,
 		VerifyingKeys: []entry.VerifyingKey{},
+	}
+	for _, f := range change {
+		f(&c.founding)
 	}
 	e, err := entry.Sign(entry.Draft{Signer: entry.Governance, Payload: c.founding}, c.governance[:2]...)
 	if err != nil {

@@ -24,6 +24,10 @@ type Cosigner interface {
 	// Cosign returns signature lines for the request's checkpoint, each ending in a newline. It may be called again
 	// with the same or a later checkpoint after any error; the ledger retries. The ledger verifies what it returns.
 	Cosign(ctx context.Context, request CosignRequest) ([]byte, error)
+	// SignedSize returns the size of the newest checkpoint that it cosigned, 0 before the first. The request is for one
+	// that it may have cosigned: [ErrForked] says that it cosigned another tree of that size. Any other error means that
+	// it does not say.
+	SignedSize(ctx context.Context, request CosignRequest) (uint64, error)
 }
 
 // CosignRequest asks for a cosignature.
@@ -52,6 +56,7 @@ type cosigners struct {
 	log       note.Verifier
 	list      []Cosigner
 	verifiers []note.Verifier
+	hearings  hearings
 }
 
 func newCosigners(trusted []TrustedCosigner, threshold int, log note.Verifier) (*cosigners, error) {
@@ -71,6 +76,7 @@ func newCosigners(trusted []TrustedCosigner, threshold int, log note.Verifier) (
 		seen[v.Name()] = true
 		c.list, c.verifiers = append(c.list, t.Cosigner), append(c.verifiers, v)
 	}
+	c.hearings.heard = make([]bool, len(c.list))
 	return c, nil
 }
 
@@ -178,7 +184,7 @@ type errStatus struct {
 
 func (e errStatus) Error() string {
 	if e.code == http.StatusConflict {
-		return "add checkpoint: cosigner signed another tree of this size"
+		return "add checkpoint: " + ErrForked.Error()
 	}
 	return "add checkpoint: cosigner answered " + e.status
 }

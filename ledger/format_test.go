@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"errors"
 	"io"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,58 +149,5 @@ func TestVerifyStoreOnScratch(t *testing.T) {
 	if _, err := ledger.VerifyStoreOn(t.Context(), harmed(t, good, "p\x00\x00\x00\x00", nil), nil, store.NewMemory(), nil); err == nil ||
 		!strings.Contains(err.Error(), "is missing") {
 		t.Errorf("a missing row: %v", err)
-	}
-}
-
-// Store and register put back together do not know it, but a cosigner does.
-func TestCosignersRememberWhatWasSigned(t *testing.T) {
-	c := newChain(t)
-	cfg := c.config()
-	var clock hands
-	cfg.Now = clock.now
-	w := newCosigner(t, c, "university.example", 1)
-	server := httptest.NewServer(w)
-	defer server.Close()
-	ask := func() ledger.Cosigner { return ledger.NewHTTPCosigner(server.URL, server.Client()) }
-	cfg.Cosigners, cfg.Threshold = []ledger.TrustedCosigner{{Key: w.key, Cosigner: ask()}}, 1
-	day := func() {
-		l := c.open(cfg)
-		clock.seconds.Add(10)
-		raw := c.issue(landDID, 1)
-		c.submit(l, raw)
-		for range 500 {
-			if _, err := l.Published(); err == nil && l.Status().Covered == l.Status().Entries {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	day()
-	yesterday := cfg
-	yesterday.Store = store.NewMemory()
-	content, err := cfg.Register.Read()
-	if err := errors.Join(err, yesterday.Store.Commit(allRows(t, cfg.Store))); err != nil {
-		t.Fatal(err)
-	}
-	yesterday.Register = &memoryRegister{content: content}
-	day()
-	h := newHistory(t)
-	yesterday.LogSigner = &life{cfg.LogSigner, h, always}
-	yesterday.Cosigners = []ledger.TrustedCosigner{{Key: w.key, Cosigner: ask()}}
-	if l, err := ledger.Open(yesterday); err == nil || !strings.Contains(err.Error(), "were put back together") {
-		t.Errorf("it opens: %v", err)
-		l.Close()
-	}
-	if len(h.roots) > 0 {
-		t.Error("it signed")
-	}
-	server.Close() // a cosigner that is away does not keep the ledger from starting
-	if l, err := ledger.Open(cfg); err != nil {
-		t.Error(err)
-	} else {
-		l.Close()
 	}
 }

@@ -466,6 +466,8 @@ func (rubbish) Cosign(context.Context, ledger.CosignRequest) ([]byte, error) {
 	return []byte("— university.example AAAAAAAA\n"), nil
 }
 
+func (rubbish) SignedSize(context.Context, ledger.CosignRequest) (uint64, error) { return 0, nil }
+
 func TestRubbishIsNoCosignature(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t)

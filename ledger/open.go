@@ -90,7 +90,8 @@ func Found(cfg Config, genesis []byte) error {
 
 // Open takes up a chain: it compares the store with the register, repairs nothing, signs what is durable and not signed
 // yet, and starts the sequencer. It refuses a store that does not reach the register or has another tree, because going
-// on would sign a second history.
+// on would sign a second history. Outside dev chains signing waits, and the sequencer with it, until enough cosigners have
+// said what they signed; the log is open meanwhile, for those who read, and [Log.Ready] says so.
 func Open(cfg Config) (*Log, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -112,7 +113,7 @@ func Open(cfg Config) (*Log, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
-	l.wait.Go(func() { l.run(ctx) })
+	l.wait.Go(func() { l.begin(ctx) })
 	l.wait.Go(func() { l.publish(ctx) })
 	l.wait.Go(func() { l.scrubs(ctx) })
 	l.wait.Go(func() { l.exports(ctx) })
@@ -168,6 +169,9 @@ func newLog(cfg Config, m *Machine) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !g.Dev {
+		c.hearings.need = quorum(len(c.list), c.threshold)
+	}
 	l := &Log{
 		cfg: cfg, genesis: g, verifier: verifier, cosigners: c, machine: m,
 		submissions: make(chan submission, cfg.MaxPending), applied: make(chan *applied), written: make(chan error, 1), sealed: make(chan struct{}, 1),
@@ -178,7 +182,7 @@ func newLog(cfg Config, m *Machine) (*Log, error) {
 	return l, nil
 }
 
-// recover compares store and register and takes up signing where it ended.
+// recover compares store, register and cosigners, and takes up signing where it ended if nothing speaks against it.
 func (l *Log) recover() error {
 	signed, err := l.readRegister()
 	if err != nil {
@@ -207,13 +211,21 @@ func (l *Log) recover() error {
 	if err := clearMark(l.cfg.Store, size, root, l.cfg.Logger); err != nil {
 		return err
 	}
-	if err := l.checkRollback(signed); err != nil {
+	if err := l.hear(context.Background(), signed); err != nil {
 		return err
 	}
 	l.head = head{checkpoint: signed}
 	if err := l.recoverPublished(); err != nil {
 		return err
 	}
+	if l.cosigners.hearings.missing() > 0 {
+		return nil
+	}
+	return l.resume()
+}
+
+// resume signs what is durable and not signed yet, and publishes a seal that is not published yet.
+func (l *Log) resume() error {
 	seal, _ := l.machine.Sealed()
 	taken, err := l.changes(seal.Index > 0 && (!l.published.sealed || seal.Index > l.published.seal))
 	if err != nil {

@@ -48,6 +48,9 @@ func (l *Log) Ready() error {
 			return err
 		}
 	}
+	if missing := l.cosigners.hearings.missing(); missing > 0 {
+		return fmt.Errorf("%w: %d more must, or the ledger may have been put back to an earlier day; entries wait until then", ErrUnheard, missing)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if behind := l.clockBehind(l.cfg.Now()); behind > 0 {
@@ -68,7 +71,7 @@ func (l *Log) Status() Status {
 	}
 	switch {
 	case problem == nil:
-	case errors.Is(problem, ErrClock):
+	case errors.Is(problem, ErrClock), errors.Is(problem, ErrUnheard):
 		s.Problem = problem.Error()
 	case l.scrub.NeedsRepair != "":
 		s.Problem = l.scrub.NeedsRepair + ". " + repairAdvice
@@ -92,6 +95,8 @@ func (l *Log) getReady(c *gin.Context) {
 		c.String(http.StatusOK, "ready\n")
 	case errors.Is(err, ErrClock):
 		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "clock", err.Error()))
+	case errors.Is(err, ErrUnheard):
+		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "cosigners", err.Error()))
 	default:
 		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "stopped", "the ledger takes no entries; its log says why"))
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -84,6 +85,9 @@ func foreignWitness(t *testing.T, kind string) {
 		ask(ledger.NewHTTPCosigner(url, nil)) // which does not know the witness's size: 409 tells it
 		other.Issue("other", 3)
 		other.Seal(ledgertest.Start + credential.UnixTime(10*i+10))
+		if size, err := same.SignedSize(t.Context(), request(other)); !errors.Is(err, ledger.ErrForked) {
+			t.Errorf("asked about another tree, it says %d, %v", size, err)
+		}
 		for _, w := range []*ledger.HTTPCosigner{same, ledger.NewHTTPCosigner(url, nil)} {
 			if lines, err := w.Cosign(t.Context(), request(other)); err == nil {
 				t.Errorf("it cosigned another tree of %d entries: %s", len(other.Entries), lines)
