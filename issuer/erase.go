@@ -13,7 +13,7 @@ import (
 )
 
 // Personal data is only here, and can be erased: what stays of a credential says that there was one, and nothing about whom. The
-// commitment on the chain says nothing without it. doc/decisions/0012 says what becomes of the bytes.
+// commitment on the chain says nothing without it. doc/decisions/0013 says what becomes of the bytes.
 
 // Erase erases what a credential says of its person, with the applications and requests that led to it. The credential must be revoked
 // or past its end: one that can still be proven could otherwise no longer be revoked with a reason. Refused with [ErrNotFound] or [ErrState].
