@@ -39,28 +39,27 @@ type Verb string
 
 // The verbs.
 const (
-	DidOffer      Verb = "offer"                // object: the application's id
-	DidAsk        Verb = "credential-asked"     // a wallet; object: the order's id
-	DidIssue      Verb = "credential-issued"    // it is sealed
-	DidDeliver    Verb = "credential-delivered" // to a wallet
-	DidChange     Verb = "credential-changed"   // it is sealed; detail: what, and the reason's code
-	DidRequest    Verb = "change-requested"     // by an officer; detail: what, and the reason's code
-	DidRead       Verb = "credential-read"
-	DidList       Verb = "credentials-listed"
-	DidErase      Verb = "credential-erased"
-	DidReset      Verb = "enrolment-reset-asked" // object: the register
-	DidFile       Verb = "case-filed"            // object: the case's id
-	DidEdit       Verb = "case-edited"
-	DidReview     Verb = "case-in-review"
-	DidApprove    Verb = "case-approved" // by one officer
-	DidRefuse     Verb = "case-refused"
-	DidWithdraw   Verb = "case-withdrawn"
-	DidReadCase   Verb = "case-read"
-	DidListCases  Verb = "cases-listed"
-	DidImport     Verb = "import" // object: the job's id
-	DidReadAudit  Verb = "audit-read"
-	DidAnchor     Verb = "audit-anchored"
-	DidChangeKeys Verb = "keys-changed"
+	DidOffer          Verb = "offer"                // object: the application's id
+	DidAsk            Verb = "credential-asked"     // a wallet; object: the order's id
+	DidIssue          Verb = "credential-issued"    // it is sealed
+	DidDeliver        Verb = "credential-delivered" // to a wallet
+	DidChange         Verb = "credential-changed"   // it is sealed; detail: what, and the reason's code
+	DidRequest        Verb = "change-requested"     // by an officer; detail: what, and the reason's code
+	DidRead           Verb = "credential-read"
+	DidList           Verb = "credentials-listed"
+	DidErase          Verb = "credential-erased"
+	DidReset          Verb = "enrolment-reset-asked" // object: the register
+	DidFile           Verb = "case-filed"            // object: the case's id
+	DidEdit           Verb = "case-edited"
+	DidReview         Verb = "case-in-review"
+	DidApprove        Verb = "case-approved" // by one officer
+	DidRefuse         Verb = "case-refused"
+	DidWithdraw       Verb = "case-withdrawn"
+	DidReadCase       Verb = "case-read"
+	DidListCases      Verb = "cases-listed"
+	DidReadAudit      Verb = "audit-read"
+	DidAnchor         Verb = "audit-anchored"
+	DidChangeWebhooks Verb = "webhooks-changed"
 )
 
 // AuditRecord is one line of the log. Its digest is SHA-256 of its canonical JSON.

@@ -137,7 +137,11 @@ func (i *Issuer) file(by Officer, f Filing) (c Case, link string, err error) {
 	if c, link, err = i.fileIn(tx, by, schemaType, f); err != nil {
 		return Case{}, "", err
 	}
-	return c, link, tx.commit()
+	if err := tx.commit(); err != nil {
+		return Case{}, "", err
+	}
+	i.webhooks.Wake()
+	return c, link, nil
 }
 
 // fileIn files what was checked. After a refusal nothing of it is in tx. The caller holds mu.
@@ -168,7 +172,7 @@ func (i *Issuer) fileIn(tx *transaction, by Officer, schemaType string, f Filing
 		}
 	}
 	tx.put(tableCase+file.ID, file)
-	return file.Case, link, nil // nobody follows it yet
+	return file.Case, link, i.tellCase(tx, &file) // nobody follows it yet
 }
 
 // checkFiling refuses what could not be carried out, and returns the schema's type.
@@ -249,10 +253,14 @@ func linkRow(link string) string { return tableLink + credential.DigestOf([]byte
 // keepCase writes a case and tells those who follow it. The caller holds mu.
 func (i *Issuer) keepCase(tx *transaction, c *caseFile) error {
 	tx.put(tableCase+c.ID, c)
+	if err := i.tellCase(tx, c); err != nil {
+		return err
+	}
 	if err := tx.commit(); err != nil {
 		return err
 	}
 	i.tellNews()
+	i.webhooks.Wake()
 	return nil
 }
 

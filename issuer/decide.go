@@ -228,6 +228,9 @@ func (b *batch) taskRefused(c *change, refusal *Refusal) error {
 	file.Decision = &Reason{Code: ReasonOther, Note: refusal.Detail}
 	file.step(CaseRefused, b.issuer.now(), System)
 	b.tx.put(tableCase+file.ID, file)
+	if err := b.issuer.tellCase(b.tx, &file); err != nil {
+		return err
+	}
 	if file.Order == "" {
 		return nil
 	}
@@ -245,7 +248,7 @@ func (i *Issuer) settleTask(tx *transaction, id string) error {
 	}
 	c.step(CaseDone, i.now(), System)
 	tx.put(tableCase+c.ID, c)
-	return nil
+	return i.tellCase(tx, &c)
 }
 
 // settleCase writes that the credential of a case is on the chain.
@@ -261,7 +264,7 @@ func (i *Issuer) settleCase(tx *transaction, orderID, credentialID string) error
 	c.Issued = credentialID
 	c.step(CaseIssued, i.now(), System)
 	tx.put(tableCase+c.ID, c)
-	return nil
+	return i.tellCase(tx, &c)
 }
 
 // joinCase binds a wallet's order to the case that its offer is of: one order counts.

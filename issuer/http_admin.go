@@ -28,23 +28,24 @@ const (
 	ScopeDecide      = "issuer:approvals.decide"
 	ScopeAudit       = "issuer:audit.read"
 	ScopeKeys        = "issuer:keys.read"
+	ScopeWebhooks    = "issuer:webhooks.write"
 )
 
 // Scopes are all of them.
-var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments, ScopeReadCases, ScopeFile, ScopeDecide, ScopeAudit, ScopeKeys}
+var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments, ScopeReadCases, ScopeFile, ScopeDecide, ScopeAudit, ScopeKeys, ScopeWebhooks}
 
 // Roles are the scopes of those who work at an agency.
 var Roles = map[string][]string{
 	"clerk":         {ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeReadCases, ScopeFile},
 	"approver":      {ScopeReadCases, ScopeDecide, ScopeCredentials},
 	"auditor":       {ScopeReadCases, ScopeCredentials, ScopeAudit},
-	"key-custodian": {ScopeKeys, ScopeEnrolments},
+	"key-custodian": {ScopeKeys, ScopeEnrolments, ScopeWebhooks},
 }
 
 var scopeTexts = map[string]string{
 	ScopeOffers: "Make offers", ScopeCredentials: "Read credentials", ScopeRevoke: "Suspend, reinstate and revoke credentials",
 	ScopeEnrolments: "Reset enrolments", ScopeReadCases: "Read applications", ScopeFile: "File, edit and withdraw applications",
-	ScopeDecide: "Review, approve and refuse applications", ScopeAudit: "Read the audit log", ScopeKeys: "Read which keys there are",
+	ScopeDecide: "Review, approve and refuse applications", ScopeAudit: "Read the audit log", ScopeKeys: "Read which keys there are", ScopeWebhooks: "Say where events are sent",
 }
 
 // AdminPath is where the admin API is, below the issuer's URL.
@@ -88,13 +89,14 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api := &adminAPI{i, webapi.OpenAPI(e, group, webapi.Description{
 		Title: "Bulla issuer: " + i.cfg.Name.In("en"), Version: "1", URL: i.cfg.URL + AdminPath, TokenURL: i.cfg.URL + tokenPath,
 		Text:   "The back office of an agency: applications with approvals, offers, credentials, audit. Everything is recorded by whom it was done.",
-		Scopes: scopeTexts, Tags: []string{"Applications", "Offers", "Credentials", "Audit", "Agency"},
+		Scopes: scopeTexts, Tags: []string{"Applications", "Offers", "Credentials", "Audit", "Webhooks", "Agency"},
 	})}
 	api.mountAgency()
 	api.mountOffers()
 	api.mountCredentials()
 	api.mountCases()
 	api.mountAudit()
+	api.mountWebhooks()
 	api.documentImport()
 }
 

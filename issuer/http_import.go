@@ -78,7 +78,6 @@ func (i *Issuer) postImport(c *gin.Context) {
 		return
 	}
 	out := &importAnswer{c: c, conn: http.NewResponseController(c.Writer)}
-	_ = out.conn.EnableFullDuplex() // not every writer can: a client that sends all before it reads is served anyway
 	out.extend()
 	schema, ok := i.schemas[c.Query("schema")]
 	if !ok {
@@ -94,6 +93,8 @@ func (i *Issuer) postImport(c *gin.Context) {
 		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "file", err.Error())) // in bulk's words, which quote no cell
 		return
 	}
+	_ = out.conn.EnableFullDuplex() // not every writer can: a client that sends all before it reads is served anyway
+	c.Header("Connection", "close") // in full duplex the server cannot tell the rest of a file that broke off from the next request
 	c.Header("Content-Type", "application/jsonl")
 	c.Status(http.StatusOK)
 	done, err := i.Import(c.Request.Context(), by, schema.Type, file, c.Query("dry_run") == "true", out)

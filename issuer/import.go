@@ -147,6 +147,7 @@ func (in *importing) flush() error {
 	if err := in.report.Progress(in.done); err != nil || in.dry {
 		return err
 	}
+	in.i.webhooks.Wake()
 	return in.i.takeUp()
 }
 

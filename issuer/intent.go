@@ -71,6 +71,9 @@ func (i *Issuer) settle(f *flight) error {
 		if err := i.note(tx, System, verb, r.ID, f.detail(it)); err != nil {
 			return err
 		}
+		if err := i.tellCredential(tx, &r, f.Kind, f.receipt.Index); err != nil {
+			return err
+		}
 	}
 	if f.Anchor != nil {
 		if err := i.anchored(tx, f); err != nil {
@@ -85,6 +88,7 @@ func (i *Issuer) settle(f *flight) error {
 		return err
 	}
 	i.tellNews()
+	i.webhooks.Wake()
 	return i.releaseAll(released)
 }
 

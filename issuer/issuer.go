@@ -29,10 +29,12 @@ import (
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/egress"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/dpop"
 	"github.com/bulla-id/bulla/internal/oauth/once"
+	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -51,10 +53,12 @@ type Config struct {
 	// Approvals is how many officers must approve a case of a schema, by its type, besides who wrote it. Where it is more than 0,
 	// credentials are offered, reinstated and revoked by cases only; suspending, which can be taken back, needs one officer.
 	Approvals map[string]int
-	// Providers are the agency\'s own issuers of access tokens for the admin API, beside the built-in one.
+	// Providers are the agency's own issuers of access tokens for the admin API, beside the built-in one.
 	Providers []oauth.Provider
-	// Clients are the agency\'s software that may ask the built-in authorization server for tokens; nil: there is none.
-	Clients      oauth.Clients
+	// Clients are the agency's software that may ask the built-in authorization server for tokens; nil: there is none.
+	Clients oauth.Clients
+	// Egress is whom webhooks may call; the zero value: public addresses over https.
+	Egress       egress.Config
 	EnrolmentKey *keys.VerifyingKey // that enrolment proofs must verify under; listed on the chain
 	Keys         Keys
 	Store        Store
@@ -83,10 +87,11 @@ type Issuer struct {
 	registers  map[string]*Register // those that the schemas use, by name
 	admin      *webapi.Authority
 	officers   *oauth.Resource // who may call the admin API
-	server     *oauth.Endpoint // tokens for the agency\'s software; nil: none
+	server     *oauth.Endpoint // tokens for the agency's software; nil: none
 	followers  chan struct{}   // room for those who follow a case
 	imports    chan struct{}   // room for those under way
-	possession *dpop.Verifier  // of wallets\' keys
+	webhooks   *outbox.Outbox
+	possession *dpop.Verifier // of wallets' keys
 	tagKey     []byte
 	nonceKey   []byte
 
@@ -133,6 +138,10 @@ func New(cfg Config) (*Issuer, error) {
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}
 	if err := i.openAccess(); err != nil {
+		return nil, fmt.Errorf("new issuer: %w", err)
+	}
+	i.webhooks, err = outbox.New(outbox.Config{Store: cfg.Store, Types: EventTypes(), Egress: cfg.Egress, Logger: cfg.Logger})
+	if err != nil {
 		return nil, fmt.Errorf("new issuer: %w", err)
 	}
 	if i.possession, err = possession(cfg.Clock); err != nil {

@@ -119,6 +119,7 @@ func (i *Issuer) Run(ctx context.Context) error {
 	group.Go(func() error { return i.sealAll(running) })
 	group.Go(func() error { return i.purgeAll(running) })
 	group.Go(func() error { return i.anchorAll(running) })
+	group.Go(func() error { return i.webhooks.Run(running) })
 	err := group.Wait()
 	i.running.Store(false)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -81,6 +82,7 @@ type IssuerConfig struct {
 	VerifyingKey     string          `json:"verifying_key"`                 // of the enrolment circuit, a file
 	AcceptLoss       bool            `json:"accept_loss,omitempty"`         // go on although records are lost: doc/operations.md
 	Approvals        map[string]int  `json:"approvals,omitempty"`           // by schema's type: officers who must approve, besides the author
+	WebhookNetworks  []netip.Prefix  `json:"webhook_networks,omitempty"`    // that webhooks may call though they are not public
 	Clients          []ClientConfig  `json:"clients,omitempty"`             // software that may ask for tokens
 	Provider         *ProviderConfig `json:"provider,omitempty"`            // the agency's own OpenID provider, for its officers
 }
