@@ -37,7 +37,7 @@ type office struct {
 	host  *httptest.Server
 }
 
-func newOffice(t testing.TB, quota uint64) *office {
+func newOffice(t testing.TB, quota uint64, change ...func(*issuer.Config)) *office {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("waits for seals")
@@ -52,11 +52,11 @@ func newOffice(t testing.TB, quota uint64) *office {
 	})
 	o.chain.PublishSchema(*titleSchema(), landDID)
 	o.chain.Settle()
-	o.agency = newAgency(t, func(c *issuer.Config) {
+	o.agency = newAgency(t, append(change, func(c *issuer.Config) {
 		c.URL, c.Genesis, c.Keys, c.Store, c.Ledger = url, o.chain.Genesis, keys, store, o.chain.Client()
 		c.Schemas, c.Registers = []*credential.Schema{titleSchema()}, nil
 		c.Clock, c.SealWait, c.RetryPause = time.Now, 30*time.Second, 50*time.Millisecond
-	})
+	})...)
 	t.Cleanup(func() {
 		o.stop()
 		if err := store.Close(); err != nil {

@@ -1,5 +1,5 @@
 // Package bench measures what operators and citizens wait for: proving and verifying, the sizes of keys and proofs, the
-// throughput of the ledger, and the work of a wallet on trees. Everything is the real thing: development keys, a statement
+// throughput of the ledger, the work of a wallet on trees, and imports. Everything is the real thing: development keys, a statement
 // compiled from a policy, a ledger on Pebble with synced commits in a temporary folder.
 package bench
 
@@ -82,6 +82,8 @@ func Run(ctx context.Context, cfg Config) error {
 	proofs := newProofs(ctx, filepath.Join(dir, "keys"), cfg.Progress)
 	ledgers, closeLedgers := ledgerMeasures(cfg.Runs, filepath.Join(dir, "ledger"))
 	defer closeLedgers()
+	imports, closeImports := importMeasures(min(cfg.Runs, 3), filepath.Join(dir, "issuer"), proofs)
+	defer closeImports()
 	scale, closeScale := scaleMeasures(cfg, filepath.Join(dir, "scale"))
 	defer closeScale()
 	measures := slices.Concat(
@@ -90,6 +92,7 @@ func Run(ctx context.Context, cfg Config) error {
 		proofs.measures(circuits.Enrolment, "enrolment", cfg),
 		ledgers,
 		treeMeasures(cfg.Runs),
+		imports,
 		scale,
 	)
 	done := 0

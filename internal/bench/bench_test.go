@@ -52,6 +52,15 @@ func TestLedgerFigures(t *testing.T) {
 	}
 }
 
+func TestImportFigure(t *testing.T) {
+	if testing.Short() {
+		t.Skip("imports a hundred thousand rows")
+	}
+	if got := figures(t, Config{Runs: 1, Only: "issuer_"}); len(got) != 1 {
+		t.Errorf("%d figures, want 1", len(got))
+	}
+}
+
 // A plain run leaves large chains out; one of a few leaves has all their figures, opened in this process.
 func TestScaleFigures(t *testing.T) {
 	if testing.Short() {

@@ -1,0 +1,111 @@
+package issuer_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/issuer"
+)
+
+// foreignWallet is a wallet that is not ours, but for the proofs, which it asks us for: testvectors/check/protocol/openid4vci.mjs.
+type foreignWallet struct {
+	Link   string `json:"link"`
+	TxCode string `json:"txCode,omitempty"`
+	DPoP   bool   `json:"dpop"`
+
+	later func() // what it waits for, where it must wait
+}
+
+// receive is the whole way, and returns what the wallet got.
+func (w foreignWallet) receive(t *testing.T, p *person) (issued openid.IssuedCredential) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", os.Getenv("BULLA_OPENID4VCI"), string(must(json.Marshal(w))(t)))
+	cmd.Stderr = os.Stderr
+	in, out := must(cmd.StdinPipe())(t), bufio.NewReader(must(cmd.StdoutPipe())(t))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the wallet: %v", err)
+		}
+	}()
+	lines, answers := json.NewDecoder(out), json.NewEncoder(in)
+	waited := false
+	for {
+		var line struct {
+			Prove *struct {
+				openid.EnrolmentChallenge
+				Register string `json:"register"`
+			} `json:"prove"`
+			Deferred   bool                     `json:"deferred"`
+			Credential *openid.IssuedCredential `json:"credential"`
+			Notified   bool                     `json:"notified"`
+			Draft      string                   `json:"draft"`
+		}
+		if err := lines.Decode(&line); err != nil {
+			t.Errorf("the wallet says no more: %v", err)
+			return issued
+		}
+		var answer any = true
+		switch {
+		case line.Prove != nil:
+			answer = p.prove(t, statement{line.Prove.EnrolmentChallenge, line.Prove.Register})
+		case line.Deferred && w.later != nil:
+			waited = true
+			w.later()
+		case line.Credential != nil:
+			if later := w.later != nil; waited != later || line.Notified == later || line.Draft != "V1" {
+				t.Errorf("waited: %v; notified: %v; it took us for %s", waited, line.Notified, line.Draft)
+			}
+			return *line.Credential
+		default:
+			t.Errorf("the wallet says %+v", line)
+			return issued
+		}
+		if err := answers.Encode(answer); err != nil {
+			t.Error(err)
+			return issued
+		}
+	}
+}
+
+// A wallet that somebody else wrote gets credentials from us: by value and by reference, with and without a transaction code and a
+// bound token, at once, when its word that it has them is heard, and later.
+func TestForeignWallet(t *testing.T) {
+	if os.Getenv("BULLA_OPENID4VCI") == "" {
+		t.Skip("needs BULLA_OPENID4VCI, the program testvectors/check/protocol/openid4vci.mjs: make judges runs it")
+	}
+	o := newOffice(t, 100, func(c *issuer.Config) { c.Approvals = map[string]int{titleType: 1} })
+	for name, c := range map[string]struct{ reference, txCode, dpop, later bool }{
+		"by value":                 {},
+		"by reference, with DPoP":  {reference: true, dpop: true},
+		"with a transaction code":  {txCode: true},
+		"later":                    {later: true},
+		"later, with all of these": {reference: true, txCode: true, dpop: true, later: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPerson("Li Wei " + name)
+			filed := o.file(p, name)
+			approve := func() { must(o.Approve(second, filed.ID, filed.Version))(t) }
+			offer := must(o.OfferCase(t.Context(), clerk, filed.ID, c.txCode))(t)
+			w := foreignWallet{Link: offer.Link, TxCode: offer.TxCode, DPoP: c.dpop}
+			if c.reference {
+				w.Link = offer.Reference
+			}
+			if c.later {
+				w.later = approve
+			} else {
+				approve()
+			}
+			if issued := w.receive(t, p); !t.Failed() && !o.active(issued) {
+				t.Errorf("leaf %d is not active", issued.Leaf)
+			}
+		})
+	}
+}
