@@ -48,7 +48,7 @@ const maxBody = 64 << 10 // bytes
 func (i *Issuer) Handler() http.Handler {
 	e := webapi.Engine(i.cfg.Logger, maxBody)
 	e.RedirectTrailingSlash = false // a wallet's request is never sent elsewhere
-	wallets := e.Group("/", allowAnyOrigin)
+	wallets := e.Group("/", allowAnyOrigin, webapi.NewRate(i.cfg.WalletRate, i.cfg.Clock).Limit)
 	i.wallet(wallets, http.MethodGet, wellKnownPath(openid.IssuerWellKnown)+i.base, func(c *gin.Context) { describeTo(c, i.Metadata()) })
 	i.wallet(wallets, http.MethodGet, wellKnownPath(openid.ServerWellKnown)+i.base, func(c *gin.Context) { describeTo(c, i.ServerMetadata()) })
 	i.wallet(wallets, http.MethodPost, i.base+tokenPath, i.postToken)

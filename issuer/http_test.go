@@ -412,3 +412,37 @@ func TestHealth(t *testing.T) {
 		t.Errorf("health: %d", got.status)
 	}
 }
+
+// Strangers are slowed down, each by itself; officers, who come with a token, are not.
+func TestWalletsThatAskTooOften(t *testing.T) {
+	a := newAgency(t, func(c *issuer.Config) { c.WalletRate = webapi.RateConfig{PerSecond: 1, Burst: 2} })
+	handler := a.Handler()
+	nonce := func(from string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/agencies/land/nonce", nil)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	for range 2 {
+		if w := nonce("[2001:db8::1]:1"); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	w := nonce("[2001:db8::2]:1") // of the same network
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	if w := nonce("192.0.2.1:1"); w.Code != http.StatusOK {
+		t.Errorf("another client: %d", w.Code)
+	}
+	for range 5 {
+		if listed := a.by("clerk", "GET", "/schemas", "", ""); listed.status != http.StatusOK {
+			t.Errorf("an officer: %d", listed.status)
+		}
+	}
+	a.clock.Advance(time.Second)
+	if w := nonce("[2001:db8::1]:1"); w.Code != http.StatusOK {
+		t.Errorf("a second later: %d", w.Code)
+	}
+}

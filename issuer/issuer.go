@@ -57,6 +57,8 @@ type Config struct {
 	Providers []oauth.Provider
 	// Clients are the agency's software that may ask the built-in authorization server for tokens; nil: there is none.
 	Clients oauth.Clients
+	// WalletRate bounds how often one client may call the endpoints that are for wallets; the zero value: as often as it likes.
+	WalletRate webapi.RateConfig
 	// Egress is whom webhooks may call; the zero value: public addresses over https.
 	Egress       egress.Config
 	EnrolmentKey *keys.VerifyingKey // that enrolment proofs must verify under; listed on the chain
@@ -186,7 +188,7 @@ func (cfg *Config) validate() error {
 	case cfg.Store == nil || cfg.Ledger == nil:
 		return errors.New("store or ledger is missing")
 	}
-	return errors.Join(cfg.validateApprovals(), cfg.Keys.validate())
+	return errors.Join(cfg.validateApprovals(), cfg.Keys.validate(), cfg.WalletRate.Validate())
 }
 
 func (cfg *Config) setDefaults() {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -13,8 +12,7 @@ import (
 )
 
 // admission bounds what is held for clients at a time, so that a crowd is turned away and not queued. Clients are told
-// apart by the address that the request comes from: behind a proxy that is the proxy, unless it is trusted to say for whom
-// it asks ([webapi.Proxies]).
+// apart by [webapi.ClientOf].
 type admission struct {
 	all, each int
 
@@ -50,11 +48,7 @@ func (a *admission) leave(client string) {
 
 // admit takes a place for a request, or answers 503 with Retry-After.
 func (a *admission) admit(c *gin.Context, retryAfter time.Duration, what string) (leave func(), ok bool) {
-	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
-	if err != nil {
-		host = c.Request.RemoteAddr
-	}
-	leave, ok = a.enter(host)
+	leave, ok = a.enter(webapi.ClientOf(c.Request))
 	if !ok {
 		c.Header("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 		webapi.Refuse(c, webapi.NewProblem(http.StatusServiceUnavailable, "busy", what))

@@ -6,9 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -54,7 +52,7 @@ func (e *Endpoint) Answer(c *gin.Context, form map[string]string) {
 	}
 	remote := e.Remote
 	if remote == nil {
-		remote = connectionOf
+		remote = webapi.ClientOf
 	}
 	answer, err := e.Server.Token(c.Request.Context(), TokenRequest{form, basic, c.Request.Header.Values(dpop.Header), remote(c.Request)})
 	if err != nil {
@@ -163,23 +161,6 @@ func readBasic(fields []string) (*BasicCredentials, error) {
 		return nil, malformed
 	}
 	return &BasicCredentials{id, secret}, nil
-}
-
-// connectionOf is where a connection comes from: an address or, for IPv6, the network of which one customer has all.
-func connectionOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	address, err := netip.ParseAddr(host)
-	if err != nil || address.Unmap().Is4() {
-		return host
-	}
-	network, err := address.Prefix(64)
-	if err != nil {
-		return host
-	}
-	return network.String()
 }
 
 // offerNonce gives a client the nonce for its next proof. Pages of other origins may read it too.

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 )
@@ -26,15 +25,5 @@ func TestThrottleIsBounded(t *testing.T) {
 	th.failed(fmt.Sprint(2*maxThrottled - 1))
 	if wait := th.wait(fmt.Sprint(2*maxThrottled - 1)); wait != 0 {
 		t.Errorf("failures of long ago still count: %s", wait)
-	}
-}
-
-func TestConnectionOf(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1:80": "192.0.2.1", "[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64", "[::ffff:192.0.2.1]:80": "::ffff:192.0.2.1", "@": "",
-	} {
-		if got := connectionOf(&http.Request{RemoteAddr: address}); got != want {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
 	}
 }

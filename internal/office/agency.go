@@ -68,7 +68,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if agency.SubjectRegisters, err = openSubjectRegisters(secrets, cfg.SubjectRegisters); err != nil {
 		return err
 	}
-	agency.Approvals, agency.Egress.Allowed = cfg.Approvals, cfg.WebhookNetworks
+	agency.Approvals, agency.WalletRate, agency.Egress.Allowed = cfg.Approvals, cfg.WalletRate, cfg.WebhookNetworks
 	if agency.Clients, err = cfg.clients(); err != nil {
 		return err
 	}

@@ -68,23 +68,24 @@ type CosignerConfig struct {
 
 // IssuerConfig is the file of an agency.
 type IssuerConfig struct {
-	Listen           Listen          `json:"listen"`
-	Secrets          string          `json:"secrets"`
-	Store            string          `json:"store"`           // folder of the records, encrypted
-	LastCheckpoint   string          `json:"last_checkpoint"` // file that remembers the last checkpoint it saw
-	Chain            string          `json:"chain"`
-	DID              string          `json:"did"`
-	Name             credential.Text `json:"name"`
-	URL              string          `json:"url"` // as registered on the chain
-	Schemas          []string        `json:"schemas"`
-	Registers        []string        `json:"enrolment_registers,omitempty"` // names of those it keeps beside its own
-	SubjectRegisters []string        `json:"subject_registers,omitempty"`   // names of those that it has the key of
-	VerifyingKey     string          `json:"verifying_key"`                 // of the enrolment circuit, a file
-	AcceptLoss       bool            `json:"accept_loss,omitempty"`         // go on although records are lost: doc/operations.md
-	Approvals        map[string]int  `json:"approvals,omitempty"`           // by schema's type: officers who must approve, besides the author
-	WebhookNetworks  []netip.Prefix  `json:"webhook_networks,omitempty"`    // that webhooks may call though they are not public
-	Clients          []ClientConfig  `json:"clients,omitempty"`             // software that may ask for tokens
-	Provider         *ProviderConfig `json:"provider,omitempty"`            // the agency's own OpenID provider, for its officers
+	Listen           Listen            `json:"listen"`
+	Secrets          string            `json:"secrets"`
+	Store            string            `json:"store"`           // folder of the records, encrypted
+	LastCheckpoint   string            `json:"last_checkpoint"` // file that remembers the last checkpoint it saw
+	Chain            string            `json:"chain"`
+	DID              string            `json:"did"`
+	Name             credential.Text   `json:"name"`
+	URL              string            `json:"url"` // as registered on the chain
+	Schemas          []string          `json:"schemas"`
+	Registers        []string          `json:"enrolment_registers,omitempty"` // names of those it keeps beside its own
+	SubjectRegisters []string          `json:"subject_registers,omitempty"`   // names of those that it has the key of
+	VerifyingKey     string            `json:"verifying_key"`                 // of the enrolment circuit, a file
+	AcceptLoss       bool              `json:"accept_loss,omitempty"`         // go on although records are lost: doc/operations.md
+	Approvals        map[string]int    `json:"approvals,omitempty"`           // by schema's type: officers who must approve, besides the author
+	WalletRate       webapi.RateConfig `json:"wallet_rate,omitzero"`          // of one client at the endpoints for wallets; 10 a second and 100 at once if left out
+	WebhookNetworks  []netip.Prefix    `json:"webhook_networks,omitempty"`    // that webhooks may call though they are not public
+	Clients          []ClientConfig    `json:"clients,omitempty"`             // software that may ask for tokens
+	Provider         *ProviderConfig   `json:"provider,omitempty"`            // the agency's own OpenID provider, for its officers
 }
 
 // VerifierConfig is the file of a relying party.
@@ -160,8 +161,21 @@ func ReadIssuerConfig(path string) (c IssuerConfig, err error) {
 		c.Listen.resolve(at)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-			list(at, "schemas", c.Schemas), c.validateAccess())
+			list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate())
 	})
+}
+
+// defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
+var defaultWalletRate = webapi.RateConfig{PerSecond: 10, Burst: 100}
+
+func (c *IssuerConfig) validateRate() error {
+	if c.WalletRate == (webapi.RateConfig{}) {
+		c.WalletRate = defaultWalletRate
+	}
+	if err := c.WalletRate.Validate(); err != nil {
+		return fmt.Errorf("wallet_rate: %w", err)
+	}
+	return nil
 }
 
 // ReadVerifierConfig reads the file of a relying party.

@@ -51,10 +51,22 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 		t.Error(err)
 	}
 	path := filepath.Join(t.TempDir(), "x.json")
-	if err := os.WriteFile(path, []byte(`{"listen":{"address":"localhost:1"},"secrets":"a","store":"b","last_checkpoint":"c","chain":"d","did":"did:web:a","url":"http://localhost:1"}`), 0o600); err != nil {
-		t.Fatal(err)
+	const role = `{"listen":{"address":"localhost:1"},"secrets":"a","store":"b","last_checkpoint":"c","chain":"d","did":"did:web:a","url":"http://localhost:1"`
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	const agency = role + `,"verifying_key":"k","schemas":["s"],"name":{"en":"A"}`
+	write(agency + `,"wallet_rate":{"per_second":5,"burst":0}}`)
 	_, err := ReadIssuerConfig(path)
+	refused(t, err, "wallet_rate: a rate of 5 a second and 0 at once")
+	write(agency + `}`)
+	if c, err := ReadIssuerConfig(path); err != nil || c.WalletRate != defaultWalletRate {
+		t.Errorf("%+v, %v", c.WalletRate, err)
+	}
+	write(role + `}`)
+	_, err = ReadIssuerConfig(path)
 	refused(t, err, "verifying_key is missing")
 	_, err = ReadVerifierConfig(path)
 	refused(t, err, "policies is missing or empty")
