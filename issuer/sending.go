@@ -131,6 +131,9 @@ func (i *Issuer) Run(ctx context.Context) error {
 // Ready tells whether requests get onto the chain.
 func (i *Issuer) Ready() bool { return i.running.Load() }
 
+// Waiting is how many changes wait to be sent to the ledger.
+func (i *Issuer) Waiting() int { return len(i.queue) }
+
 // sendAll owns the sequence of our entries: one is sent after another. Entries wait for their seals together.
 func (i *Issuer) sendAll(ctx context.Context) error {
 	if err := i.recover(ctx); err != nil {

@@ -53,8 +53,15 @@ func opener(role office.Role, config string) (func(office.Options) (*office.Serv
 }
 
 func runService(ctx context.Context, cmd *cobra.Command, service *office.Service) error {
-	err := printed(cmd, map[string]string{"office": service.Name, "url": service.URL()}, func(out io.Writer) {
+	answer := map[string]string{"office": service.Name, "url": service.URL()}
+	if metrics := service.MetricsURL(); metrics != "" {
+		answer["metrics"] = metrics
+	}
+	err := printed(cmd, answer, func(out io.Writer) {
 		fmt.Fprintf(out, "%s serves at %s\n", service.Name, service.URL())
+		if metrics := answer["metrics"]; metrics != "" {
+			fmt.Fprintf(out, "metrics at %s\n", metrics)
+		}
 	})
 	if err != nil {
 		return errors.Join(err, service.Close())

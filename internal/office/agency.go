@@ -84,6 +84,8 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 		return err
 	}
 	s.handler, s.work = service.Handler(), append(s.work, service.Run)
+	s.readiness(service.Ready)
+	s.gauge("bulla_issuer_waiting", "Changes that wait to be sent to the ledger.", func() float64 { return float64(service.Waiting()) })
 	return nil
 }
 

@@ -30,6 +30,9 @@ type Listen struct {
 	// TrustedProxies are prefixes, as 10.1.2.7/32, of the reverse proxies that ask for clients and say in X-Forwarded-For for
 	// whom, so that limits for a client do not count all of them as one. Others are not believed.
 	TrustedProxies []string `json:"trusted_proxies,omitempty"`
+	// Metrics is another address, host:port on loopback or for a network of the operator's, that answers GET /metrics in Prometheus's format.
+	// None is served if it is left out.
+	Metrics string `json:"metrics,omitempty"`
 }
 
 // LedgerConfig is the file of the office that orders entries.
@@ -277,11 +280,35 @@ func (l *Listen) resolve(at func(*string)) {
 	at(&l.Key)
 }
 
+func onLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// validateMetrics refuses an address that everybody reaches: metrics ask for no token.
+func (l *Listen) validateMetrics() error {
+	if l.Metrics == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(l.Metrics)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil:
+		return fmt.Errorf("listen.metrics %.100q is not host:port", l.Metrics)
+	case !onLoopback(host) && (ip == nil || !ip.IsPrivate()):
+		return fmt.Errorf("listen.metrics %.100q is neither on loopback nor at a private address: metrics ask for no token", l.Metrics)
+	}
+	return nil
+}
+
 // validate refuses an address that would carry tokens and claims in clear.
 func (l *Listen) validate() error {
 	host, _, err := net.SplitHostPort(l.Address)
 	if _, err := webapi.ParseProxies(l.TrustedProxies); err != nil {
 		return fmt.Errorf("listen.trusted_proxies: %w", err)
+	}
+	if err := l.validateMetrics(); err != nil {
+		return err
 	}
 	switch {
 	case l.Address == "":
@@ -293,7 +320,7 @@ func (l *Listen) validate() error {
 	case l.Certificate != "" || l.PlainHTTP:
 		return nil
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !onLoopback(host) {
 		return fmt.Errorf("listen.address %.100q is not on loopback: give listen.certificate and listen.key, or set listen.plain_http if only a proxy that ends TLS reaches it", l.Address)
 	}
 	return nil

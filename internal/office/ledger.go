@@ -125,6 +125,10 @@ func (s *Service) openLedger(cfg LedgerConfig, o Options) error {
 	}
 	s.closers = append(s.closers, closeLog)
 	s.handler = log.Handler()
+	s.readiness(func() bool { return log.Ready() == nil })
+	s.gauge("bulla_ledger_entries", "Entries in the newest signed checkpoint.", func() float64 { return float64(log.Status().Entries) })
+	s.gauge("bulla_ledger_published", "Entries in the published checkpoint, which cosigners signed.", func() float64 { return float64(log.Status().Covered) })
+	s.gauge("bulla_ledger_needs_repair", "1 if the scrub found damage.", func() float64 { return one(log.Status().Scrub.NeedsRepair != "") })
 	s.work = append(s.work, func(ctx context.Context) error { return watch(ctx, log) })
 	return nil
 }

@@ -34,6 +34,7 @@ type Service struct {
 	listener net.Listener
 	secure   bool
 	proxies  webapi.Proxies
+	metrics  *metrics // nil: none are wanted
 	handler  http.Handler
 	work     []func(context.Context) error // beside serving, until the context ends or it is done
 	closers  []func() error                // the last opened is closed first
@@ -59,6 +60,12 @@ func newService(name string, at Listen) (*Service, error) {
 	}
 	// A served listener is closed already.
 	s.closers = append(s.closers, func() error { _ = s.listener.Close(); return nil })
+	if at.Metrics != "" {
+		if s.metrics, err = newMetrics(at.Metrics); err != nil {
+			return nil, errors.Join(fmt.Errorf("listen.metrics: %w", err), s.Close())
+		}
+		s.closers = append(s.closers, func() error { _ = s.metrics.listener.Close(); return nil })
+	}
 	return s, nil
 }
 
@@ -74,7 +81,12 @@ func (s *Service) URL() string {
 // could not go on.
 func (s *Service) Run(ctx context.Context) error {
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return webapi.Serve(running, s.listener, s.proxies.Handler(s.handler)) })
+	handler := s.handler
+	if s.metrics != nil {
+		handler = s.metrics.count(handler)
+		group.Go(func() error { return webapi.Serve(running, s.metrics.listener, s.metrics.handler()) })
+	}
+	group.Go(func() error { return webapi.Serve(running, s.listener, s.proxies.Handler(handler)) })
 	for _, work := range s.work {
 		group.Go(func() error {
 			if err := work(running); err != nil && running.Err() == nil {

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -181,4 +182,61 @@ func (w *town) certificate() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(certificate)
 	return pool
+}
+
+// Operators read at an address of their own what clients asked and how the office is; clients find nothing there.
+func TestMetrics(t *testing.T) {
+	w := newTown(t)
+	w.cfg.Listen.Metrics = "127.0.0.1:0"
+	if err := w.found(w.signed(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenLedger(w.cfg, Options{Passphrase: passphrase})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	get := func(url string) (status int, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(text)
+	}
+	for range 3 {
+		if status, body := get(s.URL() + "/v1/status"); status != http.StatusOK {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if status, _ := get(s.URL() + metricsPath); status != http.StatusNotFound {
+		t.Errorf("clients' address has metrics: %d", status)
+	}
+	if readers(t, s.URL(), 1, "") != http.StatusOK { // its header comes at once, and its end is not awaited
+		t.Error("a stream does not begin")
+	}
+	_, body := get(s.MetricsURL())
+	for _, line := range []string{
+		`bulla_http_requests_total{code="200",method="get"} 3`, `bulla_http_requests_total{code="404",method="get"} 1`,
+		`bulla_http_request_duration_seconds_count{method="get"} 4`, "bulla_ready ", "bulla_ledger_entries 1", "bulla_ledger_needs_repair 0", "go_goroutines ",
+	} {
+		if !strings.Contains(body, "\n"+line) {
+			t.Errorf("no line %s", line)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
 }
