@@ -126,13 +126,13 @@ func Generate(alg Algorithm) (*SigningKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newSigningKey(secret)
+		return FromSigner(secret)
 	case ES256:
 		secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			return nil, err
 		}
-		return newSigningKey(secret)
+		return FromSigner(secret)
 	}
 	return nil, fmt.Errorf("algorithm %.100q: only EdDSA and ES256 are accepted", alg)
 }
@@ -142,10 +142,12 @@ func FromSeed(seed []byte) (*SigningKey, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("seed has %d bytes, want %d", len(seed), ed25519.SeedSize)
 	}
-	return newSigningKey(ed25519.NewKeyFromSeed(seed))
+	return FromSigner(ed25519.NewKeyFromSeed(seed))
 }
 
-func newSigningKey(secret crypto.Signer) (*SigningKey, error) {
+// FromSigner is the key of a signer that may keep its secret to itself, as an HSM's client does: Ed25519, or ECDSA on P-256. It must be safe for
+// concurrent use; what it fails with comes out of Sign. A key whose secret cannot be read is in no key store.
+func FromSigner(secret crypto.Signer) (*SigningKey, error) {
 	k := &SigningKey{secret: secret}
 	switch public := secret.Public().(type) {
 	case ed25519.PublicKey:
@@ -199,7 +201,7 @@ func ParseSigningKey(text []byte) (*SigningKey, error) {
 	}
 	switch secret := raw.(type) {
 	case ed25519.PrivateKey:
-		return newSigningKey(secret)
+		return FromSigner(secret)
 	case *ecdsa.PrivateKey:
 		if secret.Curve == elliptic.P256() {
 			return pairedKey(secret)
@@ -219,5 +221,5 @@ func pairedKey(secret *ecdsa.PrivateKey) (*SigningKey, error) {
 	if err != nil || !own.PublicKey.Equal(&secret.PublicKey) {
 		return nil, unpaired
 	}
-	return newSigningKey(own)
+	return FromSigner(own)
 }
