@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/issuer/records"
 )
 
 const (
@@ -87,6 +89,24 @@ func TestFourEyes(t *testing.T) {
 	_, err = a.Revoke(t.Context(), clerk, c.Issued, because("sold"))
 	wantRefusal(t, err, issuer.ErrApproval)
 	must(a.Suspend(t.Context(), clerk, c.Issued, because("looked into")))(t) // at once
+}
+
+// slowOpen takes its time to say whether an order is open, so that the order is meanwhile put into an intent.
+type slowOpen struct{ records.Memory }
+
+func (s *slowOpen) Get(key string) ([]byte, error) {
+	if strings.HasPrefix(key, "open/") {
+		time.Sleep(200 * time.Millisecond)
+	}
+	return s.Memory.Get(key)
+}
+
+// What was approved before the wallet asked comes at once, also if it is on its way before we look whether it waits for officers.
+func TestApprovedBefore(t *testing.T) {
+	a, p := careful(t, 1, func(c *issuer.Config) { c.Store = new(slowOpen) }), newPerson("Li Wei")
+	c := a.file(p, "1")
+	must(a.Approve(second, c.ID, c.Version))(t)
+	must(a.ask(p, a.offered(c), titleType))(t)
 }
 
 // What is edited loses its approvals, and its new author cannot approve it; what is issued is what was approved.

@@ -218,19 +218,19 @@ func (i *Issuer) outcome(ctx context.Context, o *order, patience time.Duration) 
 // open tells whether something is still to be done. A credential that is on its way is an intent's to finish.
 func (o *order) open() bool { return o.Refused == nil && o.Credential == "" }
 
-// held tells whether an order waits for officers, or for the end of the credential that it replaces.
+// held tells whether an order waits for officers, or for the end of the credential that it replaces. The order is read last: an
+// intent that takes it up between the two reads ends its row among the open ones, and an order read before that looks held.
 func (i *Issuer) held(id string) (bool, error) {
 	tx := begin(i.cfg.Store)
+	var open bool
+	if err := tx.get(tableOpen+id, &open); !errors.Is(err, ErrAbsent) {
+		return false, err
+	}
 	var o order
 	if err := tx.get(tableOrder+id, &o); err != nil {
 		return false, err
 	}
-	var open bool
-	err := tx.get(tableOpen+id, &open)
-	if errors.Is(err, ErrAbsent) {
-		return o.open(), nil
-	}
-	return false, err
+	return o.open(), nil
 }
 
 func (i *Issuer) order(id string) (*order, error) {
