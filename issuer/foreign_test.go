@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/bulla-id/bulla/internal/openid"
@@ -17,7 +18,8 @@ type foreignWallet struct {
 	TxCode string `json:"txCode,omitempty"`
 	DPoP   bool   `json:"dpop"`
 
-	later func() // what it waits for, where it must wait
+	later   func()   // what it waits for, where it must wait
+	refused []string // what it must have tried, and we refused, in this order
 }
 
 // receive is the whole way, and returns what the wallet got.
@@ -47,6 +49,7 @@ func (w foreignWallet) receive(t *testing.T, p *person) (issued openid.IssuedCre
 			Credential *openid.IssuedCredential `json:"credential"`
 			Notified   bool                     `json:"notified"`
 			Draft      string                   `json:"draft"`
+			Refused    []string                 `json:"refused"`
 		}
 		if err := lines.Decode(&line); err != nil {
 			t.Errorf("the wallet says no more: %v", err)
@@ -63,6 +66,9 @@ func (w foreignWallet) receive(t *testing.T, p *person) (issued openid.IssuedCre
 			if later := w.later != nil; waited != later || line.Notified == later || line.Draft != "V1" {
 				t.Errorf("waited: %v; notified: %v; it took us for %s", waited, line.Notified, line.Draft)
 			}
+			if !slices.Equal(line.Refused, w.refused) {
+				t.Errorf("refused: %q, want %q", line.Refused, w.refused)
+			}
 			return *line.Credential
 		default:
 			t.Errorf("the wallet says %+v", line)
@@ -76,7 +82,7 @@ func (w foreignWallet) receive(t *testing.T, p *person) (issued openid.IssuedCre
 }
 
 // A wallet that somebody else wrote gets credentials from us: by value and by reference, with and without a transaction code and a
-// bound token, at once, when its word that it has them is heard, and later.
+// bound token, at once, when its word that it has them is heard, and later. What it tries out of turn is refused by codes that it knows.
 func TestForeignWallet(t *testing.T) {
 	if os.Getenv("BULLA_OPENID4VCI") == "" {
 		t.Skip("needs BULLA_OPENID4VCI, the program testvectors/check/protocol/openid4vci.mjs: make judges runs it")
@@ -95,6 +101,13 @@ func TestForeignWallet(t *testing.T) {
 			approve := func() { must(o.Approve(second, filed.ID, filed.Version))(t) }
 			offer := must(o.OfferCase(t.Context(), clerk, filed.ID, c.txCode))(t)
 			w := foreignWallet{Link: offer.Link, TxCode: offer.TxCode, DPoP: c.dpop}
+			if c.txCode {
+				w.refused = append(w.refused, "wrong transaction code")
+			}
+			w.refused = append(w.refused, "used code", "used nonce")
+			if c.later {
+				w.refused = append(w.refused, "unknown transaction")
+			}
 			if c.reference {
 				w.Link = offer.Reference
 			}

@@ -3,7 +3,9 @@
 //
 //   out {"prove": {…}}     what an enrolment proof is to be bound to; in: the proof
 //   out {"deferred": true} the credential comes later; in: anything, when it is there
-//   out {"credential": …, "notified": …, "draft": …} the end
+//   out {"credential": …, "notified": …, "draft": …, "refused": […]} the end
+//
+// On its way it tries what must be refused, and ends with an error where it is not, or not by the standard's code.
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { clientAuthenticationAnonymous, setGlobalConfig } from '@openid4vc/oauth2'
@@ -36,11 +38,24 @@ const client = new Openid4vciClient({
     verifyJwt: never('verifyJwt'), encryptJwe: never('encryptJwe'), decryptJwe: never('decryptJwe'),
   },
 })
+
+// refused tries what must be refused. The client has the code of a refusal in other places for tokens and for credentials.
+const refusals = []
+async function refused(what, code, attempt) {
+  const error = await attempt().then(() => undefined, (error) => error)
+  const answer = error?.errorResponse ?? error?.response?.credentialErrorResponseResult?.data ?? error?.response?.deferredCredentialErrorResponseResult?.data
+  if (answer?.error !== code) throw new Error(`${what}: want ${code}, got ${error ?? 'an answer'}`)
+  refusals.push(what)
+}
+
 const dpop = bound ? { signer: { method: 'jwk', alg: 'ES256', publicJwk } } : undefined
 
 const credentialOffer = await client.resolveCredentialOffer(link)
 const issuerMetadata = await client.resolveIssuerMetadata(credentialOffer.credential_issuer)
-const { accessTokenResponse: token } = await client.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata, txCode, dpop })
+const exchange = (txCode) => client.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata, txCode, dpop })
+if (txCode) await refused('wrong transaction code', 'invalid_grant', () => exchange(txCode.replace(/./g, (digit) => (Number(digit) + 1) % 10)))
+const { accessTokenResponse: token } = await exchange(txCode)
+await refused('used code', 'invalid_grant', () => exchange(txCode))
 if (token.token_type.toLowerCase() !== (bound ? 'dpop' : 'bearer')) throw new Error(`a token of type ${token.token_type}`)
 const accessToken = token.access_token
 
@@ -54,15 +69,20 @@ const proof = await ask({
     configuration: credentialConfigurationId, nonce, register: configuration.enrolment_register,
   },
 })
-let { credentialResponse: answer } = await client.retrieveCredentials({
-  issuerMetadata, credentialConfigurationId, accessToken, dpop, proofs: { [proofType]: [proof] },
-})
+const order = () => client.retrieveCredentials({ issuerMetadata, credentialConfigurationId, accessToken, dpop, proofs: { [proofType]: [proof] } })
+let { credentialResponse: answer } = await order()
+await refused('used nonce', 'invalid_nonce', order)
 if (answer.transaction_id) {
+  const { transaction_id: transactionId } = answer
+  const poll = async (transactionId) => (await client.retrieveDeferredCredentials({ issuerMetadata, accessToken, dpop, transactionId })).deferredCredentialResponse
+  await refused('unknown transaction', 'invalid_transaction_id', () => poll(base64url(randomBytes(32))))
+  answer = await poll(transactionId)
+  if (answer.credentials) throw new Error('deferred, and there at once')
+  if (!(answer.interval > 0)) throw new Error('a deferred answer does not say when to ask again')
   await ask({ deferred: true })
-  const transactionId = answer.transaction_id
   for (let tries = 0; answer.transaction_id && tries < 60; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 500))
-    ;({ deferredCredentialResponse: answer } = await client.retrieveDeferredCredentials({ issuerMetadata, accessToken, dpop, transactionId }))
+    answer = await poll(transactionId)
   }
 }
 // This client (0.4.6) refuses a deferred answer that has the id, so that ours leave it out.
@@ -71,5 +91,5 @@ if (answer.notification_id) {
     issuerMetadata, accessToken, dpop, notification: { notificationId: answer.notification_id, event: 'credential_accepted' },
   })
 }
-console.log(JSON.stringify({ credential: answer.credentials[0].credential, notified: answer.notification_id !== undefined, draft: issuerMetadata.originalDraftVersion }))
+console.log(JSON.stringify({ credential: answer.credentials[0].credential, notified: answer.notification_id !== undefined, draft: issuerMetadata.originalDraftVersion, refused: refusals }))
 process.exit(0)
