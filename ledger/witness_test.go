@@ -33,7 +33,7 @@ func startWitness(t *testing.T, kind, logKey string) (url, key string) {
 	if program == "" {
 		t.Skip("needs BULLA_WITNESS, the program of testvectors/check/witness: make judges runs it")
 	}
-	cmd := exec.CommandContext(t.Context(), program, kind, logKey)
+	cmd := exec.Command(program, kind, logKey) // no context: killed, it would leave the witness that it started
 	cmd.Stderr = os.Stderr
 	in, out := ledgertest.Must(cmd.StdinPipe())(t), ledgertest.Must(cmd.StdoutPipe())(t)
 	if err := cmd.Start(); err != nil {
@@ -42,7 +42,9 @@ func startWitness(t *testing.T, kind, logKey string) (url, key string) {
 	t.Cleanup(func() {
 		in.Close() // which ends it
 		_, _ = io.Copy(io.Discard, out)
-		_ = cmd.Wait()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s does not end in order: %v", kind, err)
+		}
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	url, key, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")

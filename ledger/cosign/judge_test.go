@@ -34,7 +34,7 @@ func newSubmitter(t *testing.T, url, logKey, key string) *submitter {
 	if program == "" {
 		t.Skip("needs BULLA_WITNESS, the program of testvectors/check/witness: make judges runs it")
 	}
-	cmd := exec.CommandContext(t.Context(), program, "submit", url, logKey, key)
+	cmd := exec.Command(program, "submit", url, logKey, key)
 	cmd.Stderr = os.Stderr
 	in, out := ledgertest.Must(cmd.StdinPipe())(t), ledgertest.Must(cmd.StdoutPipe())(t)
 	if err := cmd.Start(); err != nil {
@@ -42,7 +42,9 @@ func newSubmitter(t *testing.T, url, logKey, key string) *submitter {
 	}
 	t.Cleanup(func() {
 		in.Close() // which ends it
-		_ = cmd.Wait()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the submitter does not end in order: %v", err)
+		}
 	})
 	return &submitter{t, json.NewEncoder(in), json.NewDecoder(out)}
 }
