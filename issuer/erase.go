@@ -81,19 +81,22 @@ func (r record) erased(at credential.UnixTime) record {
 
 // eraseOrigins erases the cases that a credential came of or that changed it, and the wallet's request.
 func (i *Issuer) eraseOrigins(tx *transaction, id string) error {
+	ids := []string{id} // whatever says one of them was about this credential
 	err := eachRow(i.cfg.Store, tableOrder, func(key string, o order) {
 		if o.Credential == id {
 			tx.delete(key)
 			tx.delete(tableApplication + o.Application.ID)
+			ids = append(ids, o.Application.ID)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	return eachRow(i.cfg.Store, tableCase, func(key string, c caseFile) {
+	err = eachRow(i.cfg.Store, tableCase, func(key string, c caseFile) {
 		if c.Issued != id && (c.Credential != id || c.Kind.replaces()) {
 			return
 		}
+		ids = append(ids, c.ID)
 		if c.ExternalID != "" {
 			tx.delete(i.externalRow(c.Schema, c.ExternalID))
 			c.ExternalID = ""
@@ -108,6 +111,10 @@ func (i *Issuer) eraseOrigins(tx *transaction, id string) error {
 		}
 		tx.put(key, c)
 	})
+	if err != nil {
+		return err
+	}
+	return i.forgetAnswers(tx, ids)
 }
 
 // eachRow visits the rows of a table.

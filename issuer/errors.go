@@ -40,6 +40,8 @@ var (
 	ErrVersion     = &Refusal{Code: "version"}          // the case changed meanwhile
 	ErrExternalID  = &Refusal{Code: "external-id"}      // taken by another case, or not a line of text
 	ErrOfficer     = &Refusal{Code: "officer"}          // who acts is not known
+	ErrIdempotency = &Refusal{Code: "idempotency-key"}  // used for another request, or of one whose end nobody knows
+	ErrBusy        = &Refusal{Code: "under-way"}        // the same request is being carried out
 	ErrHeld        = &Refusal{Code: "credentials-held"} // enrolments are reset only without unrevoked credentials
 )
 

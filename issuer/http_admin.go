@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -110,13 +111,49 @@ type adminAPI struct {
 func operation[In, Out any](a *adminAPI, scope string, op huma.Operation, do func(ctx context.Context, by Officer, in *In) (*Out, error)) {
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	op.MaxBodyBytes = maxBody - 1 // below the bound of the connection, which has no status of its own
+	named := op.Method == http.MethodPost && !strings.HasSuffix(scope, ".read")
+	if named {
+		op.Parameters = append(op.Parameters, idempotencyParameter)
+		op.Errors = append(op.Errors, http.StatusConflict, http.StatusUnprocessableEntity)
+	}
 	huma.Register(a.api, webapi.Scoped(op, scope, a.i.officers.Require), func(ctx context.Context, in *In) (*Out, error) {
-		out, err := do(ctx, Officer(oauth.PrincipalOf(webapi.GinOf(ctx)).ID()), in)
+		by := Officer(oauth.PrincipalOf(webapi.GinOf(ctx)).ID())
+		out, err := answerOnce(ctx, a.i, by, named, op.OperationID, in, func() (*Out, error) { return do(ctx, by, in) })
 		if err != nil {
 			return nil, a.i.problemOf(ctx, op.OperationID, err)
 		}
 		return out, nil
 	})
+}
+
+// idempotencyParameter is the header that names a request, in the document.
+var idempotencyParameter = &huma.Param{
+	Name: IdempotencyHeader, In: "header", Schema: &huma.Schema{Type: "string", MaxLength: ptr(maxIdempotencyKey + 2)},
+	Description: "Names the request: the same again within a day gets the same answer and is not done twice.",
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// answerOnce carries a request out, once if it is named.
+func answerOnce[In, Out any](ctx context.Context, i *Issuer, by Officer, named bool, operation string, in *In, do func() (*Out, error)) (*Out, error) {
+	c := webapi.GinOf(ctx)
+	keys := c.Request.Header.Values(IdempotencyHeader)
+	if !named || len(keys) == 0 {
+		return do()
+	}
+	key, err := parseIdempotencyKey(strings.Join(keys, ",")) // twice is malformed
+	if err != nil {
+		return nil, err
+	}
+	request, err := requestDigest(operation, in)
+	if err != nil {
+		return nil, err
+	}
+	out, replayed, err := carryOut(i, by, key, request, do)
+	if replayed {
+		c.Header("Idempotency-Replayed", "true")
+	}
+	return out, err
 }
 
 // body is an answer of one JSON value.
@@ -294,6 +331,8 @@ var officerStatus = map[Code]int{
 	ErrSameOfficer.Code:  http.StatusForbidden,
 	ErrOfficer.Code:      http.StatusForbidden,
 	ErrHeld.Code:         http.StatusConflict,
+	ErrBusy.Code:         http.StatusConflict,
+	ErrIdempotency.Code:  http.StatusUnprocessableEntity,
 	ErrOnePerPerson.Code: http.StatusConflict,
 	ErrLedger.Code:       http.StatusConflict,
 	ErrUnavailable.Code:  http.StatusServiceUnavailable,
@@ -305,6 +344,9 @@ func (i *Issuer) problemOf(ctx context.Context, operation string, err error) err
 	if !errors.As(err, &refusal) {
 		i.cfg.Logger.ErrorContext(ctx, "request failed", slog.String("operation", operation), slog.Any("error", err))
 		return webapi.NewProblem(http.StatusInternalServerError, "internal", "something went wrong here")
+	}
+	if refusal.Code == ErrBusy.Code {
+		webapi.GinOf(ctx).Header("Retry-After", "1")
 	}
 	status, ok := officerStatus[refusal.Code]
 	if !ok {

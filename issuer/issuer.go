@@ -83,19 +83,21 @@ type Config struct {
 
 // Issuer is one agency. Its methods are safe for concurrent use. Nothing gets onto the chain but while Run runs.
 type Issuer struct {
-	cfg        Config
-	base       string               // the path of URL, without a slash at the end
-	schemas    map[string]*schema   // by type
-	registers  map[string]*Register // those that the schemas use, by name
-	admin      *webapi.Authority
-	officers   *oauth.Resource // who may call the admin API
-	server     *oauth.Endpoint // tokens for the agency's software; nil: none
-	followers  chan struct{}   // room for those who follow a case
-	imports    chan struct{}   // room for those under way
-	webhooks   *outbox.Outbox
-	possession *dpop.Verifier // of wallets' keys
-	tagKey     []byte
-	nonceKey   []byte
+	cfg            Config
+	base           string               // the path of URL, without a slash at the end
+	schemas        map[string]*schema   // by type
+	registers      map[string]*Register // those that the schemas use, by name
+	admin          *webapi.Authority
+	officers       *oauth.Resource // who may call the admin API
+	server         *oauth.Endpoint // tokens for the agency's software; nil: none
+	followers      chan struct{}   // room for those who follow a case
+	imports        chan struct{}   // room for those under way
+	webhooks       *outbox.Outbox
+	possession     *dpop.Verifier // of wallets' keys
+	tagKey         []byte
+	process        string // tells this life of ours from others
+	idempotencyKey []byte
+	nonceKey       []byte
 
 	mu      sync.Mutex // guards the rows of Store: whoever reads to write holds it
 	flights flights
@@ -136,6 +138,7 @@ func New(cfg Config) (*Issuer, error) {
 	i := &Issuer{
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
+		idempotencyKey: subkey(cfg.Keys.Records, "idempotency"), process: webapi.RandomID(),
 		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), followers: make(chan struct{}, maxFollowers), imports: make(chan struct{}, maxImports), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
 		admin: AdminAuthority(cfg.URL, cfg.Keys.Admin, cfg.Clock),
 	}

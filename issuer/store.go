@@ -132,6 +132,7 @@ const (
 	tableCase        = "case/"        // by id, which rises with time
 	tableLink        = "link/"        // by digest: private links of cases
 	tableExternal    = "external/"    // by tag: the agency's own numbers of cases
+	tableIdempotent  = "idempotent/"  // by tag: requests that clients named
 	tableTask        = "task/"        // by case's id: changes that approved cases ask for, not in an intent yet
 	rowAudit         = "audit-head"
 	rowAnchor        = "anchor-last"
