@@ -232,6 +232,12 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// ValidateURL says whether a text can be a credential issuer identifier.
+func ValidateURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
 // plainPath refuses escapes and dots, which a server could read in another way.
 func plainPath(u *url.URL) bool {
 	return pathPattern.MatchString(u.EscapedPath()) && (u.Path == "" || path.Clean(u.Path) == u.Path)

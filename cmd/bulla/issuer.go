@@ -16,12 +16,13 @@ func issuerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issuer",
 		Short: "What an agency does",
-		Long: `Uses an agency's admin API: offers credentials, suspends, reinstates and revokes them. By default the agency is one of
-the dev network in the data folder, whose key store makes the access token.`,
+		Long: `Makes the folder of an agency (init), and uses an agency's admin API: offers credentials, suspends, reinstates and revokes them. By
+default the agency is one of the dev network in the data folder, whose key store makes the access token.`,
 		Example: `  bulla issuer offer --parcel 91216000AB0026 --person somebody
   bulla issuer list --agency land
   bulla issuer check-dcc issuer/adapter/dcc/testdata/*/*.json`,
 	}
+	cmd.AddCommand(issuerInitCommand())
 	cmd.AddCommand(issuerAdminCommands()...)
 	cmd.AddCommand(checkDCCCommand())
 	return cmd

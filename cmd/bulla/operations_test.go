@@ -298,7 +298,7 @@ func (r *rehearsal) succeed(name string) {
 func quicker(line string) string {
 	line = strings.TrimSuffix(line, "\n")
 	switch {
-	case strings.HasPrefix(line, "bulla key make"), strings.HasPrefix(line, "bulla key passphrase"), strings.HasPrefix(line, "bulla wallet init"):
+	case strings.HasPrefix(line, "bulla key make"), strings.HasPrefix(line, "bulla key passphrase"), strings.HasPrefix(line, "bulla issuer init"), strings.HasPrefix(line, "bulla wallet init"):
 		line += " --work-factor 8"
 	case strings.HasPrefix(line, "bulla ledger govern sign"), strings.HasPrefix(line, "bulla wallet present"):
 		line += " --yes"

@@ -22,10 +22,15 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	enrolment, err := filepath.Abs("../../testvectors/proofs/enrolment")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DCC", samples)
+			env.Setenv("ENROLMENT", enrolment)
 			env.Setenv("LC_ALL", "C.UTF-8")
 			return nil
 		},

@@ -160,12 +160,14 @@ func ReadCosignerConfig(path string) (c CosignerConfig, err error) {
 
 // ReadIssuerConfig reads the file of an agency.
 func ReadIssuerConfig(path string) (c IssuerConfig, err error) {
-	return c, readConfig(path, &c, func(at func(*string)) error {
-		c.Listen.resolve(at)
-		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
-			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-			list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate())
-	})
+	return c, readConfig(path, &c, c.complete)
+}
+
+func (c *IssuerConfig) complete(at func(*string)) error {
+	c.Listen.resolve(at)
+	return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
+		files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
+		list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate())
 }
 
 // defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
