@@ -55,7 +55,7 @@ func (a *adminAPI) mountWebhooks() {
 	}
 	operation(a, ScopeWebhooks, huma.Operation{
 		OperationID: "add-webhook", Method: http.MethodPost, Path: "/webhooks", Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary: "Send events to an address", Description: "Addresses that are not public must be allowed by the agency's configuration.",
+		Summary: "Send events to an address", Description: "Addresses that are not public, and ports other than 443, must be allowed by the agency's configuration.",
 	}, func(_ context.Context, by Officer, in *add) (*body[webhook], error) {
 		if err := a.i.noteRead(by, DidChangeWebhooks, "add"); err != nil {
 			return nil, err
@@ -108,7 +108,7 @@ func webhookRefusal(err error) error {
 	case errors.Is(err, outbox.ErrUnknown):
 		return refuse(ErrNotFound, "there is no such webhook or message")
 	case errors.Is(err, outbox.ErrEndpoint):
-		return refuse(ErrRequest, "the webhook cannot be used: want https to a public address, known types, and at most %d webhooks", outbox.MaxEndpoints)
+		return refuse(ErrRequest, "the webhook cannot be used: want https to port 443 of a public address, or what the agency's configuration allows, known types, and at most %d webhooks", outbox.MaxEndpoints)
 	}
 	return err
 }

@@ -59,8 +59,10 @@ type Config struct {
 	Clients oauth.Clients
 	// WalletRate bounds how often one client may call the endpoints that are for wallets; the zero value: as often as it likes.
 	WalletRate webapi.RateConfig
-	// Egress is whom webhooks may call; the zero value: public addresses over https.
-	Egress       egress.Config
+	// Egress is whom webhooks may call; the zero value: port 443 of public addresses over https.
+	Egress egress.Config
+	// WebhookRetry is for how long a webhook's message is tried; 0: three days.
+	WebhookRetry time.Duration
 	EnrolmentKey *keys.VerifyingKey // that enrolment proofs must verify under; listed on the chain
 	Keys         Keys
 	Store        Store
@@ -145,7 +147,7 @@ func New(cfg Config) (*Issuer, error) {
 	if err := i.openAccess(); err != nil {
 		return nil, fmt.Errorf("new issuer: %w", err)
 	}
-	i.webhooks, err = outbox.New(outbox.Config{Store: cfg.Store, Types: EventTypes(), Egress: cfg.Egress, Logger: cfg.Logger})
+	i.webhooks, err = outbox.New(outbox.Config{Store: cfg.Store, Types: EventTypes(), Egress: cfg.Egress, RetryFor: cfg.WebhookRetry, Logger: cfg.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("new issuer: %w", err)
 	}

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// forbidden are the ranges that are not public, by IANA's special-purpose registries (RFC 6890), each with its reason.
+// forbidden are the ranges that are not public, by IANA's special-purpose registries (RFC 6890) and one by a cloud's custom, each with its
+// reason.
 // IPv6 is allowed by ranges instead: see judge.
 var forbidden = []struct {
 	prefix netip.Prefix
@@ -16,6 +17,7 @@ var forbidden = []struct {
 	{netip.MustParsePrefix("10.0.0.0/8"), "private"},
 	{netip.MustParsePrefix("100.64.0.0/10"), "shared by a carrier"},
 	{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
+	{netip.MustParsePrefix("168.63.129.16/32"), "a service of Azure's hosts"}, // a public address that its machines reach behind their firewall
 	{netip.MustParsePrefix("169.254.0.0/16"), "link-local"},
 	{netip.MustParsePrefix("172.16.0.0/12"), "private"},
 	{netip.MustParsePrefix("192.0.0.0/24"), "for protocols"},
@@ -57,6 +59,18 @@ func (cfg Config) judge(addr netip.Addr) error {
 		}
 	}
 	return public(addr)
+}
+
+// judgePort says whether a port of an address may be called. On this machine, where it is allowed at all, each service has a port of its own.
+func (cfg Config) judgePort(addr netip.Addr, port uint16) error {
+	if addr.Unmap().IsLoopback() && cfg.allows(addr.WithZone("").Unmap()) || cfg.allowsPort(port) {
+		return nil
+	}
+	return refuse("port is not one that we call")
+}
+
+func (cfg Config) allowsPort(port uint16) bool {
+	return port == httpsPort || port == httpPort && cfg.AllowHTTP || slices.Contains(cfg.Ports, port)
 }
 
 func (cfg Config) allows(addr netip.Addr) bool {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -33,21 +34,39 @@ const (
 	idlePerHost      = 8
 )
 
-// Config says whom a client may call. The zero value allows https to public addresses.
+const (
+	httpsPort = 443
+	httpPort  = 80
+	maxPorts  = 16
+)
+
+// Config says whom a client may call. The zero value allows https to port 443 of public addresses.
 type Config struct {
 	// Allowed are ranges that may be called though they are not public, for example a cluster's own network. An IPv4 range
 	// covers the IPv6 spellings of its addresses, too.
-	Allowed   []netip.Prefix
+	Allowed []netip.Prefix
+	// Ports may be called besides 443 and, where http is allowed, 80: so that nobody speaks through us to a mail server or a database, nor
+	// learns which are there. Loopback has no such limit where it is allowed.
+	Ports     []uint16
 	AllowHTTP bool           // plain http besides https
 	Timeout   time.Duration  // of a whole exchange, reading the answer included; 15 s if 0
 	MaxAnswer int64          // bytes of an answer's body; 64 KiB if 0
 	RootCAs   *x509.CertPool // whom servers' certificates must come from; the system's if nil
 }
 
-func (cfg Config) validate() error {
+// Validate refuses what could not be meant.
+func (cfg Config) Validate() error {
 	for _, prefix := range cfg.Allowed {
 		if !prefix.IsValid() || prefix != prefix.Masked() || prefix.Addr().Is4In6() {
 			return fmt.Errorf("allowed range %s is not a range in its one spelling", prefix)
+		}
+	}
+	if len(cfg.Ports) > maxPorts {
+		return fmt.Errorf("%d ports, at most %d", len(cfg.Ports), maxPorts)
+	}
+	for i, port := range cfg.Ports {
+		if port == 0 || slices.Contains(cfg.Ports[:i], port) {
+			return fmt.Errorf("port %d is 0 or stands twice", port)
 		}
 	}
 	if cfg.Timeout < 0 || cfg.MaxAnswer < 0 {
@@ -59,7 +78,7 @@ func (cfg Config) validate() error {
 // New makes a client. It follows no redirects (the caller gets the answer that redirects), uses no proxy of the
 // environment, since a proxy would resolve names out of our sight, and keeps no cookies.
 func New(cfg Config) (*http.Client, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
 	if cfg.Timeout == 0 {
@@ -99,7 +118,10 @@ func (cfg Config) control(network, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("address is not numeric: %w", ErrForbidden)
 	}
-	return cfg.judge(at.Addr())
+	if err := cfg.judge(at.Addr()); err != nil {
+		return err
+	}
+	return cfg.judgePort(at.Addr(), at.Port())
 }
 
 // guard holds each request to the rules for URLs, and each answer to its length.

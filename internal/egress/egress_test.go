@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,8 @@ func TestAddresses(t *testing.T) {
 		{"192.0.0.8", false}, {"192.0.2.1", false}, {"192.88.99.1", false}, {"198.18.0.1", false}, {"198.19.255.255", false},
 		{"198.51.100.1", false}, {"203.0.113.1", false}, {"224.0.0.1", false}, {"239.255.255.255", false},
 		{"240.0.0.1", false}, {"255.255.255.255", false},
+		{"168.63.129.16", false}, {"::ffff:168.63.129.16", false}, {"64:ff9b::168.63.129.16", false}, {"2002:a83f:8110::1", false},
+		{"168.63.129.15", true}, {"168.63.129.17", true},
 
 		{"::", false}, {"::1", false}, {"::127.0.0.1", false}, {"::8.8.8.8", false}, {"100::1", false}, {"5f00::1", false},
 		{"fc00::1", false}, {"fd12:3456::1", false}, {"fe80::1", false}, {"fe80::1%eth0", false}, {"fec0::1", false},
@@ -71,6 +74,9 @@ func TestConfig(t *testing.T) {
 		"mapped":           {Allowed: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}},
 		"time-out":         {Timeout: -1},
 		"length":           {MaxAnswer: -1},
+		"port 0":           {Ports: []uint16{8443, 0}},
+		"a port twice":     {Ports: []uint16{8443, 8443}},
+		"many ports":       {Ports: make([]uint16, maxPorts+1)},
 	} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -80,7 +86,7 @@ func TestConfig(t *testing.T) {
 
 func TestValidateURL(t *testing.T) {
 	for _, good := range []string{
-		"https://example.com", "https://example.com/", "https://a.example.com:8443/hook?x=1&y=%20", "https://8.8.8.8/",
+		"https://example.com", "https://example.com/", "https://a.example.com:443/hook?x=1&y=%20", "https://8.8.8.8/",
 		"https://[2606:4700::1111]:443/", "https://xn--fiqs8s.example/", "https://receiver/hook", "https://1.example.com/",
 	} {
 		if err := (Config{}).ValidateURL(good); err != nil {
@@ -101,7 +107,8 @@ func TestValidateURL(t *testing.T) {
 		"https://1.2.3.4.5/", "https://[::1]/", "https://[::]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:8.8.8.8]/",
 		"https://[::ffff:7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://[fe80::1%25eth0]/",
 		"https://[2606:4700:0::1111]/", "https://[2606:4700::1111%25x]/", "https://[8.8.8.8]/", "https://[v1.x]/",
-		"https://169.254.169.254/latest/meta-data/", "https://[fd00:ec2::254]/", "https://①②⑦.0.0.1/", "https://127。0。0。1/",
+		"https://example.com:80/", "https://example.com:25/", "https://example.com:8443/", "https://8.8.8.8:8443/", "https://[2606:4700::1111]:22/",
+		"https://168.63.129.16/", "https://169.254.169.254/latest/meta-data/", "https://[fd00:ec2::254]/", "https://①②⑦.0.0.1/", "https://127。0。0。1/",
 		"https://" + strings.Repeat("a", maxLabel+1) + ".example/", "https://" + strings.Repeat("a.", 127) + "bc/",
 		"https://example.com/" + strings.Repeat("a", maxURL),
 	} {
@@ -114,6 +121,105 @@ func TestValidateURL(t *testing.T) {
 		if err := local.ValidateURL(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
+	}
+}
+
+func TestPorts(t *testing.T) {
+	inside := Config{Allowed: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Ports: []uint16{8443}}
+	plain := Config{AllowHTTP: true}
+	local := Config{AllowHTTP: true, Allowed: loopback}
+	for _, c := range []struct {
+		cfg Config
+		url string
+		ok  bool
+	}{
+		{inside, "https://example.com:8443/", true}, {inside, "https://8.8.8.8:8443/", true}, {inside, "https://10.1.2.3:8443/", true}, {inside, "https://10.1.2.3/", true},
+		{inside, "https://example.com:8444/", false}, {inside, "https://10.1.2.3:5432/", false}, {inside, "https://10.1.2.3:80/", false}, {inside, "https://127.0.0.1:8443/", false},
+		{plain, "http://example.com/", true}, {plain, "http://example.com:443/", true}, {plain, "http://example.com:8080/", false}, {Config{}, "https://example.com:80/", false},
+		{local, "http://127.0.0.1:1/", true}, {local, "http://localhost:65535/", true}, {local, "https://[::1]:25/", true}, {local, "http://example.com:8080/", false},
+	} {
+		if err := c.cfg.ValidateURL(c.url); c.ok != (err == nil) || err != nil && !errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v, want allowed %v", c.url, err, c.ok)
+		}
+	}
+	// What is connected to is judged again, as a name does not tell.
+	for address, ok := range map[string]bool{"8.8.8.8:443": true, "8.8.8.8:8443": true, "8.8.8.8:22": false, "10.1.2.3:5432": false, "127.0.0.1:8443": false} {
+		if err := inside.control("tcp4", address, nil); ok != (err == nil) || err != nil && !errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v, want allowed %v", address, err, ok)
+		}
+	}
+	if err := local.control("tcp6", "[::1]:5432", nil); err != nil {
+		t.Errorf("this machine, which is allowed: %v", err)
+	}
+}
+
+// A name that is this machine's, asked at a port that is not allowed for names: nothing may arrive.
+func TestPortOfAName(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer server.Close()
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	dns := &nameServer{answers: [][4]byte{{127, 0, 0, 1}}}
+	for ports, want := range map[uint16]int32{8443: 0, portNumber(t, port): 1} {
+		cfg := Config{AllowHTTP: true, Allowed: loopback, Ports: []uint16{ports}, Timeout: time.Second, MaxAnswer: 1}
+		transport := cfg.transport(dns.resolver())
+		client := &http.Client{Transport: &guard{cfg, transport}}
+		answer, err := client.Get("http://inside.test:" + port + "/")
+		if err == nil {
+			answer.Body.Close()
+		}
+		if (err == nil) != (want == 1) || err != nil && !errors.Is(err, ErrForbidden) || asked.Load() != want {
+			t.Errorf("allowed port %d: %v, %d requests arrived", ports, err, asked.Load())
+		}
+		asked.Store(0)
+		transport.CloseIdleConnections()
+	}
+}
+
+func portNumber(t *testing.T, text string) uint16 {
+	t.Helper()
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint16(n)
+}
+
+// The header of an answer is bounded, whichever version of HTTP it comes by, and before any of it is looked at.
+func TestHeadersAreBounded(t *testing.T) {
+	length := 0
+	for _, second := range []bool{false, true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if (r.ProtoMajor == 2) != second {
+				t.Errorf("asked by %s", r.Proto)
+			}
+			w.Header().Set("Padding", strings.Repeat("x", length))
+		}))
+		server.EnableHTTP2 = second
+		server.StartTLS()
+		roots := x509.NewCertPool()
+		roots.AddCert(server.Certificate())
+		cfg := Config{Allowed: loopback, RootCAs: roots, Timeout: 10 * time.Second, MaxAnswer: 1}
+		transport := cfg.transport(net.DefaultResolver)
+		if !second {
+			transport.ForceAttemptHTTP2 = false
+		}
+		client := &http.Client{Transport: &guard{cfg, transport}}
+		for _, c := range []struct {
+			length int
+			ok     bool
+		}{{0, true}, {maxHeader / 2, true}, {2 * maxHeader, false}, {64 * maxHeader, false}} {
+			length = c.length
+			answer, err := client.Get(server.URL)
+			if err == nil {
+				answer.Body.Close()
+			}
+			if c.ok != (err == nil) {
+				t.Errorf("HTTP/2 %v, %d bytes: %v", second, c.length, err)
+			}
+		}
+		transport.CloseIdleConnections()
+		server.Close()
 	}
 }
 
@@ -147,6 +253,7 @@ func TestRebinding(t *testing.T) {
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	dns := &nameServer{answers: [][4]byte{{127, 0, 0, 1}, {127, 0, 0, 2}}}
 	cfg := Config{AllowHTTP: true, Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Timeout: time.Second, MaxAnswer: 1}
+	cfg.Ports = []uint16{portNumber(t, port)} // of a name nobody knows beforehand that it is this machine's
 	transport := cfg.transport(dns.resolver())
 	transport.DisableKeepAlives = true
 	client := &http.Client{Transport: &guard{cfg, transport}}

@@ -9,7 +9,7 @@ import (
 	"github.com/bulla-id/bulla/internal/fuzztest"
 )
 
-// FuzzValidateURL demands that what is accepted has one spelling, one host, no user, and no forbidden address.
+// FuzzValidateURL demands that what is accepted has one spelling, one host, no user, the port of https, and no forbidden address.
 func FuzzValidateURL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if err := (Config{}).ValidateURL(text); err != nil {
@@ -20,7 +20,7 @@ func FuzzValidateURL(f *testing.F) {
 			return
 		}
 		u, err := url.Parse(text)
-		if err != nil || u.String() != text || u.Scheme != "https" || u.User != nil || u.Hostname() == "" {
+		if err != nil || u.String() != text || u.Scheme != "https" || u.User != nil || u.Hostname() == "" || u.Port() != "" && u.Port() != "443" {
 			t.Fatalf("%q was accepted", text)
 		}
 		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && public(addr) != nil {

@@ -15,7 +15,7 @@ const (
 )
 
 // ValidateURL says whether a URL is one to store and call: https (or http, where that is allowed), with a name or an
-// address that is allowed, in the one spelling that every reader understands alike. A name that it accepts can still lead
+// address that is allowed, and a port that is, in the one spelling that every reader understands alike. A name that it accepts can still lead
 // to a forbidden address: only the client can tell, when it connects. Errors wrap [ErrForbidden] and quote nothing.
 func (cfg Config) ValidateURL(text string) error {
 	if len(text) > maxURL {
@@ -40,22 +40,44 @@ func (cfg Config) ValidateURL(text string) error {
 	case u.String() != text:
 		return refuse("URL is not in its one spelling")
 	}
-	if err := validatePort(u); err != nil {
+	port, err := portOf(u)
+	if err != nil {
 		return err
 	}
-	return cfg.validateHost(u)
+	if err := cfg.validateHost(u); err != nil {
+		return err
+	}
+	return cfg.validatePort(u, port)
 }
 
-func validatePort(u *url.URL) error {
+// portOf is the port that a URL leads to.
+func portOf(u *url.URL) (uint16, error) {
 	port := u.Port()
-	if port == "" {
-		if strings.HasSuffix(u.Host, ":") {
-			return refuse("port is empty")
-		}
-		return nil
+	switch {
+	case port == "" && strings.HasSuffix(u.Host, ":"):
+		return 0, refuse("port is empty")
+	case port == "" && u.Scheme == "http":
+		return httpPort, nil
+	case port == "":
+		return httpsPort, nil
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-		return refuse("port is not one in its one spelling")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return 0, refuse("port is not one in its one spelling")
+	}
+	return uint16(n), nil
+}
+
+// validatePort judges a port as far as the URL tells whose it is. The name of this machine was accepted only where its loopback is allowed.
+func (cfg Config) validatePort(u *url.URL, port uint16) error {
+	addr, err := netip.ParseAddr(u.Hostname())
+	switch host := u.Hostname(); {
+	case err == nil:
+		return cfg.judgePort(addr, port)
+	case host == "localhost" || strings.HasSuffix(host, ".localhost"):
+		return nil
+	case !cfg.allowsPort(port):
+		return refuse("port is not one that we call")
 	}
 	return nil
 }

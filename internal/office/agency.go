@@ -68,7 +68,8 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if agency.SubjectRegisters, err = openSubjectRegisters(secrets, cfg.SubjectRegisters); err != nil {
 		return err
 	}
-	agency.Approvals, agency.WalletRate, agency.Egress.Allowed = cfg.Approvals, cfg.WalletRate, cfg.WebhookNetworks
+	agency.Approvals, agency.WalletRate = cfg.Approvals, cfg.WalletRate
+	agency.Egress, agency.WebhookRetry = cfg.egress(), time.Duration(cfg.WebhookRetry)*time.Hour
 	if agency.Clients, err = cfg.clients(); err != nil {
 		return err
 	}

@@ -11,8 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/egress"
+	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
 )
 
@@ -87,6 +90,8 @@ type IssuerConfig struct {
 	Approvals        map[string]int    `json:"approvals,omitempty"`           // by schema's type: officers who must approve, besides the author
 	WalletRate       webapi.RateConfig `json:"wallet_rate,omitzero"`          // of one client at the endpoints for wallets; 10 a second and 100 at once if left out
 	WebhookNetworks  []netip.Prefix    `json:"webhook_networks,omitempty"`    // that webhooks may call though they are not public
+	WebhookPorts     []uint16          `json:"webhook_ports,omitempty"`       // that webhooks may call besides 443
+	WebhookRetry     int               `json:"webhook_retry_hours,omitempty"` // for how long a message is tried; 72 if left out
 	Clients          []ClientConfig    `json:"clients,omitempty"`             // software that may ask for tokens
 	Provider         *ProviderConfig   `json:"provider,omitempty"`            // the agency's own OpenID provider, for its officers
 }
@@ -167,7 +172,7 @@ func (c *IssuerConfig) complete(at func(*string)) error {
 	c.Listen.resolve(at)
 	return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 		files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-		list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate())
+		list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate(), c.validateWebhooks())
 }
 
 // defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
@@ -179,6 +184,22 @@ func (c *IssuerConfig) validateRate() error {
 	}
 	if err := c.WalletRate.Validate(); err != nil {
 		return fmt.Errorf("wallet_rate: %w", err)
+	}
+	return nil
+}
+
+// egress is whom webhooks may call.
+func (c *IssuerConfig) egress() egress.Config {
+	return egress.Config{Allowed: c.WebhookNetworks, Ports: c.WebhookPorts}
+}
+
+func (c *IssuerConfig) validateWebhooks() error {
+	if err := c.egress().Validate(); err != nil {
+		return fmt.Errorf("webhook_networks and webhook_ports: %w", err)
+	}
+	least, most := int(outbox.MinRetry/time.Hour), int(outbox.MaxRetry/time.Hour)
+	if c.WebhookRetry != 0 && (c.WebhookRetry < least || c.WebhookRetry > most) {
+		return fmt.Errorf("webhook_retry_hours is %d: want %d to %d, or leave it out", c.WebhookRetry, least, most)
 	}
 	return nil
 }

@@ -64,6 +64,21 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	write(agency + `,"wallet_rate":{"per_second":5,"burst":0}}`)
 	_, err := ReadIssuerConfig(path)
 	refused(t, err, "wallet_rate: a rate of 5 a second and 0 at once")
+	for added, want := range map[string]string{
+		`"webhook_networks":["10.0.0.1/8"]`: "webhook_networks and webhook_ports: allowed range",
+		`"webhook_ports":[0]`:               "webhook_networks and webhook_ports: port 0",
+		`"webhook_ports":[65536]`:           "webhook_ports",
+		`"webhook_retry_hours":-1`:          "webhook_retry_hours is -1: want 1 to 720",
+		`"webhook_retry_hours":721`:         "webhook_retry_hours is 721",
+	} {
+		write(agency + `,` + added + `}`)
+		_, err := ReadIssuerConfig(path)
+		refused(t, err, want)
+	}
+	write(agency + `,"webhook_networks":["10.8.0.0/16"],"webhook_ports":[8443],"webhook_retry_hours":240}`)
+	if c, err := ReadIssuerConfig(path); err != nil || c.egress().ValidateURL("https://10.8.1.1:8443/") != nil || c.egress().ValidateURL("https://10.8.1.1:8444/") == nil {
+		t.Errorf("%+v, %v", c.egress(), err)
+	}
 	write(agency + `}`)
 	if c, err := ReadIssuerConfig(path); err != nil || c.WalletRate != defaultWalletRate {
 		t.Errorf("%+v, %v", c.WalletRate, err)

@@ -36,7 +36,7 @@ func (o *Outbox) DeadMessages(endpoint, after string) ([]Dead, error) {
 	return all, err
 }
 
-// Replay has a dead message sent again, under the same identifier, for another three days; or returns [ErrUnknown].
+// Replay has a dead message sent again, under the same identifier, for as long as a new one; or returns [ErrUnknown].
 func (o *Outbox) Replay(endpoint, id string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -58,7 +58,7 @@ func (o *Outbox) Replay(endpoint, id string) error {
 	if d == nil {
 		return ErrUnknown
 	}
-	d.Attempts, d.Died, d.Deadline = 0, 0, now.Add(deadline).UnixMilli()
+	d.Attempts, d.Died, d.Deadline = 0, 0, now.Add(o.retry).UnixMilli()
 	if err := o.commit(map[string][]byte{key: nil, keyDue(endpoint, now, d.ID): encode(d)}); err != nil {
 		return err
 	}

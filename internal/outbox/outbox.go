@@ -26,10 +26,13 @@ import (
 	"github.com/bulla-id/bulla/internal/egress"
 )
 
+const maxPayload = 32 << 10
+
+// For how long a message is tried: by default, and within what bounds. Longer than a dead message is kept would be of no use.
 const (
-	maxPayload = 32 << 10
-	// deadline is for how long a message is tried.
-	deadline = 3 * 24 * time.Hour
+	DefaultRetry = 3 * 24 * time.Hour
+	MinRetry     = time.Hour
+	MaxRetry     = deadRetention
 )
 
 // Store keeps an outbox's rows among those of its role, under keys that begin with `outbox/`. It must be safe for
@@ -50,7 +53,9 @@ type Config struct {
 	Store  Store
 	Types  []string      // of all events there are, for example `credential.revoked`
 	Egress egress.Config // whom it may call
-	Logger *slog.Logger  // nil: nothing is logged. Payloads, URLs and secrets never are.
+	// RetryFor is for how long a message is tried, from the event on; 0: [DefaultRetry]. One that waits already keeps its own.
+	RetryFor time.Duration
+	Logger   *slog.Logger // nil: nothing is logged. Payloads, URLs and secrets never are.
 }
 
 // Outbox sends messages to endpoints. It is safe for concurrent use; a store has one.
@@ -59,6 +64,7 @@ type Outbox struct {
 	types  []string
 	egress egress.Config
 	client *http.Client
+	retry  time.Duration
 	logger *slog.Logger
 
 	view    atomic.Pointer[[]Endpoint] // written by publish
@@ -79,13 +85,19 @@ func New(cfg Config) (*Outbox, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("outbox: no store")
 	}
+	if cfg.RetryFor == 0 {
+		cfg.RetryFor = DefaultRetry
+	}
+	if cfg.RetryFor < MinRetry || cfg.RetryFor > MaxRetry {
+		return nil, fmt.Errorf("outbox: to try for %s: want %s to %s", cfg.RetryFor, MinRetry, MaxRetry)
+	}
 	for _, name := range cfg.Types {
 		if !isType(name) {
 			return nil, fmt.Errorf("outbox: %.80q is not the type of an event", name)
 		}
 	}
 	o := &Outbox{
-		store: cfg.Store, types: slices.Clone(cfg.Types), egress: cfg.Egress, client: client, logger: cfg.Logger,
+		store: cfg.Store, types: slices.Clone(cfg.Types), egress: cfg.Egress, client: client, retry: cfg.RetryFor, logger: cfg.Logger,
 		wake: make(chan struct{}, 1), endpoints: make(map[string]Endpoint), logs: make(map[string][]Attempt),
 	}
 	if o.logger == nil {
@@ -157,7 +169,7 @@ func (o *Outbox) Add(rows map[string][]byte, e Event) error {
 	}
 	d := delivery{
 		ID: newID(now), Type: e.Type, Payload: payload,
-		Created: now.UnixMilli(), Deadline: now.Add(deadline).UnixMilli(),
+		Created: now.UnixMilli(), Deadline: now.Add(o.retry).UnixMilli(),
 	}
 	for _, endpoint := range *o.view.Load() {
 		if endpoint.wants(e.Type) {

@@ -49,7 +49,7 @@ func TestGivesUp(t *testing.T) {
 		run(t, o)
 		begin := time.Now()
 		happen(t, o, store, "x")
-		pass(deadline + time.Hour)
+		pass(DefaultRetry + time.Hour)
 
 		for i := 1; i < len(times); i++ {
 			least := min(maxBackoff, firstBackoff<<min(i-1, 16)) / 2
@@ -57,7 +57,7 @@ func TestGivesUp(t *testing.T) {
 				t.Errorf("attempt %d after %s, want %s to %s", i+1, wait, least, 2*least)
 			}
 		}
-		if last := times[len(times)-1].Sub(begin); last > deadline || last < deadline-maxBackoff {
+		if last := times[len(times)-1].Sub(begin); last > DefaultRetry || last < DefaultRetry-maxBackoff {
 			t.Errorf("the last attempt was after %s", last)
 		}
 		dead, err := o.DeadMessages(e.ID, "")
@@ -102,7 +102,7 @@ func TestReplayHasTimeAgain(t *testing.T) {
 		if err := o.Replay(e.ID, dead[0].ID); err != nil {
 			t.Fatal(err)
 		}
-		pass(deadline - time.Hour - maxBackoff)
+		pass(DefaultRetry - time.Hour - maxBackoff)
 		if n := attempts.Load() - before; n < 10 {
 			t.Errorf("%d attempts after the replay", n)
 		}
@@ -290,7 +290,7 @@ func TestPurge(t *testing.T) {
 		o, e := timed(t, store, func(*http.Request) (*http.Response, error) { return answer(500), nil })
 		run(t, o)
 		happen(t, o, store, "dies")
-		pass(deadline + time.Hour)
+		pass(DefaultRetry + time.Hour)
 		happen(t, o, store, "waits")
 		synctest.Wait()
 		e.Disabled = true
@@ -341,6 +341,37 @@ func TestBackoff(t *testing.T) {
 		}
 		if len(seen) < 10 {
 			t.Errorf("only %d values: no jitter", len(seen))
+		}
+	}
+}
+
+// TestRetryPeriod tries a message for as long as the operator says, and no longer.
+func TestRetryPeriod(t *testing.T) {
+	for _, period := range []time.Duration{MinRetry, 10 * 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemory()
+			o, err := New(Config{Store: store, Types: testTypes, Egress: local, RetryFor: period})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last time.Time
+			o.client.Transport = transport(func(*http.Request) (*http.Response, error) {
+				last = time.Now() // the one message is tried once at a time
+				return answer(http.StatusInternalServerError), nil
+			})
+			addEndpoint(t, o, Endpoint{URL: "https://example.com/"})
+			run(t, o)
+			begin := time.Now()
+			happen(t, o, store, "x")
+			pass(period + time.Hour)
+			if tried := last.Sub(begin); tried > period || tried < min(period/4, period-maxBackoff) || len(store.keys(tableDead)) != 1 {
+				t.Errorf("a period of %s: tried for %s, %d dead", period, tried, len(store.keys(tableDead)))
+			}
+		})
+	}
+	for _, period := range []time.Duration{-1, MinRetry - 1, MaxRetry + 1} {
+		if _, err := New(Config{Store: newMemory(), Types: testTypes, RetryFor: period}); err == nil {
+			t.Errorf("a period of %s is taken", period)
 		}
 	}
 }
