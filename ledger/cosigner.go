@@ -159,13 +159,24 @@ type HTTPCosigner struct {
 	known uint64 // size that the cosigner signed last, as far as we know
 }
 
-// NewHTTPCosigner talks to the cosigner below that URL: POST url/add-checkpoint. The default client is used if client
-// is nil; times are limited by the context.
+// maxCosignHeader bounds the header of a cosigner's answer, in bytes.
+const maxCosignHeader = 16 << 10
+
+// NewHTTPCosigner talks to the cosigner below that URL: POST url/add-checkpoint. A client of its own is used if client
+// is nil; times are limited by the context. Redirects are not followed whatever it says: the operator named this address, and the
+// cosigner must not send us to another.
 func NewHTTPCosigner(url string, client *http.Client) *HTTPCosigner {
-	if client == nil {
-		client = http.DefaultClient
+	own := http.Client{}
+	if client != nil {
+		own = *client
+	} else if transport, ok := http.DefaultTransport.(*http.Transport); ok {
+		transport = transport.Clone()
+		transport.MaxResponseHeaderBytes = maxCosignHeader
+		own.Transport = transport
 	}
-	return &HTTPCosigner{url: strings.TrimSuffix(url, "/") + "/add-checkpoint", client: client}
+	own.Jar = nil
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &HTTPCosigner{url: strings.TrimSuffix(url, "/") + "/add-checkpoint", client: &own}
 }
 
 // sizeType is the media type of a conflict of sizes.

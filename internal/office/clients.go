@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/egress"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/foreign"
@@ -31,6 +34,9 @@ type ProviderConfig struct {
 	Audience string              `json:"audience"` // who its access tokens for the agency's API are for
 	Claim    []string            `json:"claim"`    // path to the roles in a token, as in ["realm_access", "roles"]
 	Roles    map[string][]string `json:"roles"`    // by value of that claim: our roles
+	// Networks may be asked for the provider's keys though they are not public, as 10.8.0.0/16: the provider itself names the address of its
+	// keys, and must not send us elsewhere inside.
+	Networks []netip.Prefix `json:"networks,omitempty"`
 }
 
 // scopesOf are the scopes of our roles.
@@ -59,8 +65,37 @@ func (c *IssuerConfig) validateAccess() error {
 	if c.Provider.Issuer == "" || c.Provider.Audience == "" || len(c.Provider.Claim) == 0 || len(c.Provider.Roles) == 0 {
 		return fmt.Errorf("provider: issuer, audience, claim and roles are needed")
 	}
-	_, err := c.Provider.table()
-	return err
+	if _, err := c.Provider.table(); err != nil {
+		return err
+	}
+	if err := c.Provider.egress().Validate(); err != nil {
+		return fmt.Errorf("provider.networks: %w", err)
+	}
+	if err := c.Provider.egress().ValidateURL(c.Provider.Issuer); err != nil {
+		return fmt.Errorf("provider.issuer, with provider.networks: %w", err)
+	}
+	return nil
+}
+
+// Bounds of what a provider answers.
+const (
+	providerTimeout = 10 * time.Second
+	maxKeys         = 256 << 10 // bytes
+)
+
+// egress is whom we ask for a provider's keys: public addresses and its networks, over https at port 443 and at the port of its own URL.
+// Over http it is asked only if the configuration says so, which is for this machine.
+func (p *ProviderConfig) egress() egress.Config {
+	cfg := egress.Config{Allowed: p.Networks, Timeout: providerTimeout, MaxAnswer: maxKeys}
+	u, err := url.Parse(p.Issuer)
+	if err != nil {
+		return cfg // the URL is refused
+	}
+	cfg.AllowHTTP = u.Scheme == "http"
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil && port != 0 {
+		cfg.Ports = []uint16{uint16(port)}
+	}
+	return cfg
 }
 
 // clients are those that may ask for tokens; nil if there are none.
@@ -105,8 +140,12 @@ func (p *ProviderConfig) open(logger *slog.Logger) (oauth.Provider, error) {
 	if err != nil {
 		return oauth.Provider{}, err
 	}
+	client, err := egress.New(p.egress())
+	if err != nil {
+		return oauth.Provider{}, err
+	}
 	keys, err := oauth.NewRemoteKeys(oauth.RemoteConfig{
-		Issuer: p.Issuer, Client: &http.Client{Timeout: 10 * time.Second}, Algorithms: []jose.Algorithm{jose.EdDSA, jose.ES256, "RS256", "PS256"},
+		Issuer: p.Issuer, Client: client, Algorithms: []jose.Algorithm{jose.EdDSA, jose.ES256, "RS256", "PS256"},
 		Clock: time.Now, Logger: logger,
 	})
 	return oauth.Provider{Issuer: p.Issuer, Audience: p.Audience, Keys: keys, Roles: &oauth.Roles{Claim: p.Claim, Scopes: table}}, err

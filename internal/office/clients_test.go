@@ -3,9 +3,17 @@ package office
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/issuer"
 )
 
@@ -32,6 +40,9 @@ func TestClientsOfAConfiguration(t *testing.T) {
 		"a provider's king": func(c *IssuerConfig) {
 			c.Provider = &ProviderConfig{Issuer: "https://id.example", Audience: "api", Claim: []string{"roles"}, Roles: map[string][]string{"x": {"king"}}}
 		},
+		"a provider inside":          func(c *IssuerConfig) { c.Provider = provider("https://10.8.0.1") },
+		"a provider of this machine": func(c *IssuerConfig) { c.Provider = provider("http://127.0.0.1:8080") },
+		"a network of two spellings": func(c *IssuerConfig) { c.Provider = provider("https://10.8.0.1", "10.8.0.1/16") },
 	} {
 		c := IssuerConfig{Clients: []ClientConfig{good.Clients[0]}}
 		change(&c)
@@ -39,4 +50,90 @@ func TestClientsOfAConfiguration(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
+}
+
+func provider(issuer string, networks ...string) *ProviderConfig {
+	p := &ProviderConfig{Issuer: issuer, Audience: "api", Claim: []string{"roles"}, Roles: map[string][]string{"officer": {"clerk"}}}
+	for _, n := range networks {
+		p.Networks = append(p.Networks, netip.MustParsePrefix(n))
+	}
+	return p
+}
+
+func TestProvidersThatAreTaken(t *testing.T) {
+	for _, p := range []*ProviderConfig{
+		provider("https://id.example"), provider("https://id.example:8443/realms/city"), provider("https://10.8.0.1", "10.8.0.0/16"), provider("http://127.0.0.1:8080", "127.0.0.0/8"),
+	} {
+		if err := (&IssuerConfig{Provider: p}).validateAccess(); err != nil {
+			t.Errorf("%s: %v", p.Issuer, err)
+		}
+	}
+}
+
+// A provider names the address of its keys. It must not send us to one that the operator did not allow, by name or by redirect.
+func TestProviderSendsUsNowhere(t *testing.T) {
+	var inside atomic.Int32
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skip("no second loopback address:", err)
+	}
+	secret := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		inside.Add(1)
+		fmt.Fprint(w, providerKeys(t))
+	}))
+	secret.Listener.Close()
+	secret.Listener = l
+	secret.Start()
+	defer secret.Close()
+	for name, c := range map[string]struct {
+		keys func(own string) string // their address
+		good bool
+	}{
+		"its own":  {func(own string) string { return own + "/keys" }, true},
+		"another":  {func(string) string { return secret.URL }, false},
+		"redirect": {func(own string) string { return own + "/away" }, false},
+	} {
+		mux := http.NewServeMux()
+		server := httptest.NewServer(mux)
+		mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, c.keys(server.URL))
+		})
+		mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, providerKeys(t)) })
+		mux.Handle("/away", http.RedirectHandler(secret.URL, http.StatusFound))
+		p, err := provider(server.URL, "127.0.0.1/32").open(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Keys.Key(t.Context(), "k"); c.good != (err == nil) {
+			t.Errorf("keys at %s: %v", name, err)
+		}
+		server.Close()
+	}
+	if n := inside.Load(); n != 0 {
+		t.Errorf("%d requests arrived inside", n)
+	}
+	// The same address is asked if the operator allows it: else the test would prove nothing.
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, secret.URL)
+	})
+	p, err := provider(server.URL, "127.0.0.0/8").open(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Keys.Key(t.Context(), "k"); err != nil || inside.Load() != 1 {
+		t.Errorf("an allowed address: %v, %d requests", err, inside.Load())
+	}
+}
+
+// providerKeys are a set of one key, k.
+func providerKeys(t *testing.T) string {
+	t.Helper()
+	key, err := jose.Generate(jose.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"k","x":%q}]}`, key.Public().X)
 }
