@@ -46,19 +46,38 @@ func (i *Issuer) Anchor() {
 }
 
 func (i *Issuer) anchorDue() (bool, error) {
+	_, since, waits, err := i.unanchored()
+	return err == nil && waits && i.now() >= since+credential.UnixTime(i.cfg.AnchorEvery/time.Second), err
+}
+
+// unanchored says whether there is something that no anchor covers, and since when it could wait: the newest anchor, or the first record.
+func (i *Issuer) unanchored() (last Anchor, since credential.UnixTime, waits bool, err error) {
 	tx := begin(i.cfg.Store)
 	head, err := auditHead(tx)
 	if err != nil || head.Records == 0 {
-		return false, err
+		return last, 0, false, err
 	}
 	last, found, err := lastAnchor(tx)
-	since := last.At
+	since = last.At
 	if !found && err == nil {
 		var first AuditRecord
 		err = tx.get(auditRow(1), &first)
 		since = first.At
 	}
-	return err == nil && last.Records < head.Records && i.now() >= since+credential.UnixTime(i.cfg.AnchorEvery/time.Second), err
+	return last, since, last.Records < head.Records, err
+}
+
+// AuditAnchor is when the newest anchor of the audit log got onto the chain, zero if none did, and whether the next one is late: twice as
+// late as it should come.
+func (i *Issuer) AuditAnchor() (at time.Time, late bool, err error) {
+	last, since, waits, err := i.unanchored()
+	if err != nil {
+		return at, false, err
+	}
+	if last.Records > 0 {
+		at = last.At.Time()
+	}
+	return at, waits && i.now() >= since+2*credential.UnixTime(i.cfg.AnchorEvery/time.Second), nil
 }
 
 func lastAnchor(tx *transaction) (last Anchor, found bool, err error) {

@@ -122,3 +122,24 @@ func TestAuditIsAnchored(t *testing.T) {
 	a.Anchor()
 	eventually(t, "the log is anchored again", func() bool { return len(must(a.Anchors())(t)) == 2 })
 }
+
+// An anchor that does not come is noticed, and one that came is known by its time.
+func TestLateAnchor(t *testing.T) {
+	a, p := newAgency(t, func(c *issuer.Config) { c.AnchorEvery = time.Hour }), newPerson("Li Wei")
+	check := func(when string, anchored, late bool) {
+		t.Helper()
+		at, isLate, err := a.AuditAnchor()
+		if err != nil || at.IsZero() == anchored || anchored && a.clock.Now().Sub(at).Abs() > time.Second || isLate != late {
+			t.Errorf("%s: anchored at %v, late %t, %v", when, at, isLate, err)
+		}
+	}
+	check("nothing happened", false, false)
+	a.mustIssue(p, a.title(p, "1"))
+	a.clock.Advance(time.Hour + time.Minute)
+	check("it is due", false, false)
+	a.clock.Advance(time.Hour)
+	check("it did not come", false, true)
+	a.restart()
+	eventually(t, "the log is anchored", func() bool { return len(must(a.Anchors())(t)) == 1 })
+	check("it came", true, false)
+}

@@ -56,6 +56,7 @@ type RemoteKeys struct {
 	keys    []foreign.Key
 	fetched time.Time     // when keys were fetched; zero: never
 	tried   time.Time     // when a fetch began last; zero: never
+	failed  bool          // that fetch
 	running chan struct{} // closed when the running fetch ends; nil: none runs
 }
 
@@ -180,6 +181,7 @@ func (r *RemoteKeys) refresh(ctx context.Context, done chan struct{}) {
 	if err == nil {
 		r.keys, r.fetched = keys, r.tried
 	}
+	r.failed = err != nil
 	r.running = nil
 	close(done)
 }
@@ -255,6 +257,14 @@ func (r *RemoteKeys) get(ctx context.Context, address string, limit int64) ([]by
 		return nil, fmt.Errorf("fetch %s: more than %d bytes", address, limit)
 	}
 	return text, nil
+}
+
+// Fetched is when the keys that count were fetched, zero if never, and whether the last fetch failed. They are fetched when a token comes in
+// that needs them: old ones are no fault while nobody comes.
+func (r *RemoteKeys) Fetched() (at time.Time, failed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fetched, r.failed
 }
 
 // Ready fetches the keys if none count, for a service that wants to say early that something is wrong.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,7 +25,7 @@ import (
 
 // OpenIssuer opens an agency. The ledger need not run yet.
 func OpenIssuer(cfg IssuerConfig, o Options) (*Service, error) {
-	s, err := newService("issuer "+cfg.DID, cfg.Listen)
+	s, err := newService("issuer "+cfg.DID, cfg.Listen, o)
 	if err != nil {
 		return nil, fmt.Errorf("open issuer: %w", err)
 	}
@@ -73,18 +74,26 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if agency.Clients, err = cfg.clients(); err != nil {
 		return err
 	}
+	agency.Clock = s.clock
+	watch := &agencyWatch{did: cfg.DID, url: cfg.URL, key: agency.Keys.Signing.Public(), schemas: agency.Schemas, enrol: agency.EnrolmentKey, chain: chain}
 	if cfg.Provider != nil {
-		provider, err := cfg.Provider.open(o.logger())
+		provider, keys, err := cfg.Provider.open(s.clock, o.logger())
 		if err != nil {
 			return err
 		}
-		agency.Providers = []oauth.Provider{provider}
+		agency.Providers, watch.provider = []oauth.Provider{provider}, keys
 	}
 	service, err := issuer.New(agency)
 	if err != nil {
 		return err
 	}
-	s.handler, s.work = service.Handler(), append(s.work, service.Run)
+	watch.agency = service
+	s.watchAgency(watch, o)
+	at, err := url.Parse(cfg.URL)
+	if err != nil {
+		return err
+	}
+	s.handler, s.work = s.withAlarms(at.Path+"/readyz", service.Handler()), append(s.work, service.Run)
 	s.readiness(service.Ready)
 	s.gauge("bulla_issuer_waiting", "Changes that wait to be sent to the ledger.", func() float64 { return float64(service.Waiting()) })
 	return nil
@@ -160,7 +169,7 @@ func readVerifyingKey(path string) (*keys.VerifyingKey, error) {
 
 // OpenVerifier opens a relying party. While it runs it puts policies onto the chain that are not there as they are.
 func OpenVerifier(cfg VerifierConfig, o Options) (*Service, error) {
-	s, err := newService("verifier "+cfg.DID, cfg.Listen)
+	s, err := newService("verifier "+cfg.DID, cfg.Listen, o)
 	if err != nil {
 		return nil, fmt.Errorf("open verifier: %w", err)
 	}
@@ -189,11 +198,13 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if party.Policies, err = readPolicies(cfg.Policies); err != nil {
 		return err
 	}
+	var ours []*keys.VerifyingKey
 	for _, path := range cfg.VerifyingKeys {
 		key, err := readVerifyingKey(path)
 		if err != nil {
 			return err
 		}
+		ours = append(ours, key)
 		party.VerifyingKeys = append(party.VerifyingKeys, key.Bytes())
 	}
 	rows, err := verifierstore.Open(verifierstore.Config{Dir: cfg.Store, Logger: o.logger()})
@@ -206,7 +217,8 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.handler = service.Handler()
+	s.watchParty(chain, ours, o)
+	s.handler = s.withAlarms("/readyz", service.Handler())
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil
 }

@@ -135,18 +135,18 @@ func (p *ProviderConfig) table() (map[string][]string, error) {
 }
 
 // open is the provider with its keys, which are fetched when they are first needed.
-func (p *ProviderConfig) open(logger *slog.Logger) (oauth.Provider, error) {
+func (p *ProviderConfig) open(clock func() time.Time, logger *slog.Logger) (provider oauth.Provider, keys *oauth.RemoteKeys, err error) {
 	table, err := p.table()
 	if err != nil {
-		return oauth.Provider{}, err
+		return provider, nil, err
 	}
 	client, err := egress.New(p.egress())
 	if err != nil {
-		return oauth.Provider{}, err
+		return provider, nil, err
 	}
-	keys, err := oauth.NewRemoteKeys(oauth.RemoteConfig{
+	keys, err = oauth.NewRemoteKeys(oauth.RemoteConfig{
 		Issuer: p.Issuer, Client: client, Algorithms: []jose.Algorithm{jose.EdDSA, jose.ES256, "RS256", "PS256"},
-		Clock: time.Now, Logger: logger,
+		Clock: clock, Logger: logger,
 	})
-	return oauth.Provider{Issuer: p.Issuer, Audience: p.Audience, Keys: keys, Roles: &oauth.Roles{Claim: p.Claim, Scopes: table}}, err
+	return oauth.Provider{Issuer: p.Issuer, Audience: p.Audience, Keys: keys, Roles: &oauth.Roles{Claim: p.Claim, Scopes: table}}, keys, err
 }

@@ -3,18 +3,23 @@ package office
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/issuer/records"
+	"github.com/bulla-id/bulla/ledger/client"
 )
 
 func TestClientsOfAConfiguration(t *testing.T) {
@@ -100,12 +105,20 @@ func TestProviderSendsUsNowhere(t *testing.T) {
 		})
 		mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, providerKeys(t)) })
 		mux.Handle("/away", http.RedirectHandler(secret.URL, http.StatusFound))
-		p, err := provider(server.URL, "127.0.0.1/32").open(slog.New(slog.DiscardHandler))
+		p, fetched, err := provider(server.URL, "127.0.0.1/32").open(time.Now, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Keys.Key(t.Context(), "k"); c.good != (err == nil) {
 			t.Errorf("keys at %s: %v", name, err)
+		}
+		at, failed := fetched.Fetched()
+		if failed == c.good || at.IsZero() == c.good {
+			t.Errorf("keys at %s are said to be of %v, the last fetch failed: %t", name, at, failed)
+		}
+		named := slices.ContainsFunc((&agencyWatch{agency: someAgency(t), provider: fetched}).own(time.Now()), func(a Alarm) bool { return a.Name == "provider" && !a.problem })
+		if named == c.good {
+			t.Errorf("keys at %s: an alarm %t", name, named)
 		}
 		server.Close()
 	}
@@ -119,13 +132,32 @@ func TestProviderSendsUsNowhere(t *testing.T) {
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, secret.URL)
 	})
-	p, err := provider(server.URL, "127.0.0.0/8").open(slog.New(slog.DiscardHandler))
+	p, _, err := provider(server.URL, "127.0.0.0/8").open(time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Keys.Key(t.Context(), "k"); err != nil || inside.Load() != 1 {
 		t.Errorf("an allowed address: %v, %d requests", err, inside.Load())
 	}
+}
+
+// someAgency is one that runs nowhere.
+func someAgency(t *testing.T) *issuer.Issuer {
+	t.Helper()
+	signing, err1 := jose.Generate(jose.EdDSA)
+	admin, err2 := jose.Generate(jose.EdDSA)
+	enrol, err3 := readVerifyingKey("../../testvectors/proofs/enrolment/verifying.key")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	a, err := issuer.New(issuer.Config{
+		DID: bureauDID, Name: credential.Text{English: "Bureau"}, URL: "https://bureau.example", Genesis: credential.DigestOf(nil), Schemas: []*credential.Schema{&permit},
+		EnrolmentKey: enrol, Keys: issuer.Keys{Signing: signing, Admin: admin, Records: make([]byte, issuer.RecordKeySize)}, Store: new(records.Memory), Ledger: new(client.Client),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // providerKeys are a set of one key, k.

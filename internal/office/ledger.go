@@ -99,7 +99,7 @@ func (cfg LedgerConfig) parts(k chainKeys, o Options) (LedgerParts, error) {
 
 // OpenLedger opens the office that orders entries. Its chain was founded before ([Found]).
 func OpenLedger(cfg LedgerConfig, o Options) (*Service, error) {
-	s, err := newService("ledger", cfg.Listen)
+	s, err := newService("ledger", cfg.Listen, o)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
@@ -124,7 +124,7 @@ func (s *Service) openLedger(cfg LedgerConfig, o Options) error {
 		return err
 	}
 	s.closers = append(s.closers, closeLog)
-	s.handler = log.Handler()
+	s.handler = s.withAlarms("/readyz", log.Handler())
 	s.readiness(func() bool { return log.Ready() == nil })
 	s.gauge("bulla_ledger_entries", "Entries in the newest signed checkpoint.", func() float64 { return float64(log.Status().Entries) })
 	s.gauge("bulla_ledger_published", "Entries in the published checkpoint, which cosigners signed.", func() float64 { return float64(log.Status().Covered) })
@@ -178,7 +178,7 @@ func (p CosignerParts) Open() (c *cosign.Cosigner, close func() error, err error
 
 // OpenCosigner opens an office that replays the chain and cosigns. The ledger need not run yet.
 func OpenCosigner(cfg CosignerConfig, o Options) (*Service, error) {
-	s, err := newService("cosigner", cfg.Listen)
+	s, err := newService("cosigner", cfg.Listen, o)
 	if err != nil {
 		return nil, fmt.Errorf("open cosigner: %w", err)
 	}

@@ -51,15 +51,21 @@ func (m *metrics) handler() http.Handler {
 }
 
 // gauge adds a figure that is asked for whenever somebody reads the metrics.
-func (s *Service) gauge(name, help string, value func() float64) {
+func (s *Service) gauge(name, help string, value func() float64) { s.gaugeOf(name, help, nil, value) }
+
+// gaugeOf is gauge with labels, which the configuration fixes.
+func (s *Service) gaugeOf(name, help string, labels map[string]string, value func() float64) {
 	if s.metrics != nil {
-		s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+		s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
 }
 
 // readiness adds whether the office can do its work.
 func (s *Service) readiness(ready func() bool) {
-	s.gauge("bulla_ready", "1 if the office can do its work, else 0: /readyz says why.", func() float64 { return one(ready()) })
+	s.gauge("bulla_ready", "1 if the office can do its work, else 0: /readyz says why.", func() float64 {
+		problems, _ := s.alarms()
+		return one(ready() && len(problems) == 0)
+	})
 }
 
 func one(condition bool) float64 {

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,13 +36,15 @@ type Service struct {
 	secure   bool
 	proxies  webapi.Proxies
 	metrics  *metrics // nil: none are wanted
+	clock    func() time.Time
+	checks   []check // what can give an alarm
 	handler  http.Handler
 	work     []func(context.Context) error // beside serving, until the context ends or it is done
 	closers  []func() error                // the last opened is closed first
 }
 
 // newService listens where the configuration says.
-func newService(name string, at Listen) (*Service, error) {
+func newService(name string, at Listen, o Options) (*Service, error) {
 	tlsConfig, err := at.tls()
 	if err != nil {
 		return nil, err
@@ -54,7 +57,10 @@ func newService(name string, at Listen) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{Name: name, listener: l, secure: tlsConfig != nil, proxies: proxies}
+	s := &Service{Name: name, listener: l, secure: tlsConfig != nil, proxies: proxies, clock: o.Clock}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
 	if s.secure {
 		s.listener = tls.NewListener(l, tlsConfig)
 	}
@@ -66,6 +72,15 @@ func newService(name string, at Listen) (*Service, error) {
 		}
 		s.closers = append(s.closers, func() error { _ = s.metrics.listener.Close(); return nil })
 	}
+	if s.secure {
+		end, err := endOf(tlsConfig.Certificates[0])
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listen.certificate: %w", err), s.Close())
+		}
+		s.watchCertificate(end)
+	}
+	s.gauge("bulla_problems", "What keeps the office from its work: /readyz names it.", func() float64 { problems, _ := s.alarms(); return float64(len(problems)) })
+	s.gauge("bulla_warnings", "What an operator should look at: /readyz names it.", func() float64 { _, warnings := s.alarms(); return float64(len(warnings)) })
 	return s, nil
 }
 
@@ -124,6 +139,10 @@ func opened(s *Service, err error) (*Service, error) {
 type Options struct {
 	Passphrase string       // opens the key store
 	Logger     *slog.Logger // nil: no log
+	// Clock is what ends are compared with; nil: time.Now.
+	Clock func() time.Time
+
+	lookEvery time.Duration // at the chain, for alarms; 0: a minute
 }
 
 func (o Options) logger() *slog.Logger {
