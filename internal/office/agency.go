@@ -44,7 +44,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	agency := issuer.Config{
 		DID: cfg.DID, Name: cfg.Name, URL: cfg.URL, Genesis: profile.Genesis, Ledger: chain, AcceptLoss: cfg.AcceptLoss, Logger: o.logger(),
 	}
-	if agency.Keys, err = issuerKeys(secrets); err != nil {
+	if agency.Keys, err = issuerKeys(secrets, o); err != nil {
 		return err
 	}
 	if agency.Schemas, err = readSchemas(cfg.Schemas); err != nil {
@@ -75,7 +75,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 		return err
 	}
 	agency.Clock = s.clock
-	watch := &agencyWatch{did: cfg.DID, url: cfg.URL, key: agency.Keys.Signing.Public(), schemas: agency.Schemas, enrol: agency.EnrolmentKey, chain: chain}
+	watch := &agencyWatch{did: cfg.DID, url: cfg.URL, key: agency.Keys.Signing.Public(), schemas: agency.Schemas, enrol: agency.EnrolmentKey, chain: chain, writes: rows.Writes}
 	if cfg.Provider != nil {
 		provider, keys, err := cfg.Provider.open(s.clock, o.logger())
 		if err != nil {
@@ -99,8 +99,8 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	return nil
 }
 
-func issuerKeys(secrets *keystore.Store) (k issuer.Keys, err error) {
-	if k.Signing, err = signer(secrets, signingKey); err != nil {
+func issuerKeys(secrets *keystore.Store, o Options) (k issuer.Keys, err error) {
+	if k.Signing, err = o.signing(secrets); err != nil {
 		return k, err
 	}
 	if k.Admin, err = signer(secrets, adminKey); err != nil {
@@ -186,7 +186,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		return err
 	}
 	party := verifier.Config{DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger()}
-	if party.SigningKey, err = signer(secrets, signingKey); err != nil {
+	if party.SigningKey, err = o.signing(secrets); err != nil {
 		return err
 	}
 	if party.ResultKey, err = signer(secrets, resultKey); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/issuer/records"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -43,6 +44,7 @@ type agencyWatch struct {
 	enrol    *keys.VerifyingKey
 	chain    *client.Client
 	agency   *issuer.Issuer
+	writes   func() uint64     // of values under the record key
 	provider *oauth.RemoteKeys // nil: none
 }
 
@@ -110,6 +112,9 @@ func (a *agencyWatch) own(time.Time) (list []Alarm) {
 	case late:
 		list = append(list, warning("audit-anchor", "the head of the audit log is not on the chain for twice as long as it should be"))
 	}
+	if n := a.writes(); n >= records.MaxWrites/2 {
+		list = append(list, warning("record-key", "%d values were written under the record key, which is good for %d", n, uint64(records.MaxWrites)))
+	}
 	if a.provider != nil {
 		if at, failed := a.provider.Fetched(); failed {
 			list = append(list, warning("provider", "the keys of the OpenID provider could not be fetched when they were needed last; those that count are of %s", whenOf(at)))
@@ -154,6 +159,7 @@ func (s *Service) watchAgency(a *agencyWatch, o Options) {
 		}
 		return timestamp(at)
 	})
+	s.gauge("bulla_issuer_record_writes", "Values that were written under the record key, which is good for 2^32.", func() float64 { return float64(a.writes()) })
 	if a.provider != nil {
 		s.gauge("bulla_issuer_provider_keys_timestamp_seconds", "When the keys of the OpenID provider were fetched.", func() float64 {
 			at, _ := a.provider.Fetched()

@@ -2,6 +2,10 @@ package office
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -301,3 +305,33 @@ func TestReadinessOfTheRole(t *testing.T) {
 }
 
 func newRecorder() *held { return &held{header: make(http.Header)} }
+
+// A key in a device signs in the place of the key store's, and only what signs entries can be in one.
+func TestSigningKeyInADevice(t *testing.T) {
+	dir := t.TempDir()
+	stored := makeKeys(t, dir, Issuer, bureauDID)
+	secrets := ledgertest.Must(openSecrets(filepath.Join(dir, SecretsFolder), passphrase))(t)
+	device := ledgertest.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
+	public := ledgertest.Must(DevicePublic(Issuer, bureauDID, device))(t)
+	for _, c := range []struct {
+		o    Options
+		want Public
+	}{{Options{}, stored}, {Options{Signing: device}, public}} {
+		k, err := issuerKeys(secrets, c.o)
+		if err != nil || k.Signing.Public() != *c.want.Key {
+			t.Errorf("the key %s signs, want %s: %v", k.Signing, c.want.Key.KeyID(), err)
+		}
+	}
+	wrong := ledgertest.Must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	if _, err := issuerKeys(secrets, Options{Signing: wrong}); err == nil {
+		t.Error("a device with an RSA key is taken")
+	}
+	if _, err := DevicePublic(Issuer, bureauDID, wrong); err == nil {
+		t.Error("an RSA key has a public part")
+	}
+	for _, role := range []Role{Member, Ledger, Cosigner} {
+		if _, err := DevicePublic(role, "ledger.example", device); err == nil {
+			t.Errorf("the role %s has a key in a device", role)
+		}
+	}
+}

@@ -116,7 +116,7 @@ func TestProviderSendsUsNowhere(t *testing.T) {
 		if failed == c.good || at.IsZero() == c.good {
 			t.Errorf("keys at %s are said to be of %v, the last fetch failed: %t", name, at, failed)
 		}
-		named := slices.ContainsFunc((&agencyWatch{agency: someAgency(t), provider: fetched}).own(time.Now()), func(a Alarm) bool { return a.Name == "provider" && !a.problem })
+		named := slices.ContainsFunc((&agencyWatch{agency: someAgency(t), writes: func() uint64 { return 0 }, provider: fetched}).own(time.Now()), func(a Alarm) bool { return a.Name == "provider" && !a.problem })
 		if named == c.good {
 			t.Errorf("keys at %s: an alarm %t", name, named)
 		}
@@ -138,6 +138,16 @@ func TestProviderSendsUsNowhere(t *testing.T) {
 	}
 	if _, err := p.Keys.Key(t.Context(), "k"); err != nil || inside.Load() != 1 {
 		t.Errorf("an allowed address: %v, %d requests", err, inside.Load())
+	}
+}
+
+// The record key is warned of at half of what it is good for.
+func TestAlarmOfTheRecordKey(t *testing.T) {
+	for writes, want := range map[uint64]bool{0: false, 1<<31 - 1: false, 1 << 31: true, 1 << 40: true} {
+		list := (&agencyWatch{agency: someAgency(t), writes: func() uint64 { return writes }}).own(time.Now())
+		if got := len(list) == 1 && list[0].Name == "record-key" && !list[0].problem; got != want {
+			t.Errorf("%d writes: %+v", writes, list)
+		}
 	}
 }
 

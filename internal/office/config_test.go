@@ -3,6 +3,9 @@ package office
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -90,4 +93,76 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	refused(t, err, "policies is missing or empty")
 	_, err = ReadCosignerConfig(path)
 	refused(t, err, "unknown member")
+}
+
+// The page names every member that an agency's file can have, and no other.
+func TestPageOfMembers(t *testing.T) {
+	text, err := os.ReadFile("../../doc/spec/offices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, ok := strings.Cut(string(text), "### `issuer.json`")
+	if !ok {
+		t.Fatal("the page has no table of issuer.json")
+	}
+	agency, listen, ok := strings.Cut(tables, "Members of `listen`")
+	if !ok {
+		t.Fatal("the page has no table of listen")
+	}
+	listen, _, _ = strings.Cut(listen, "### ")
+	for page, of := range map[string]reflect.Type{agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen]()} {
+		var want, got []string
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			want = append(want, name)
+		}
+		for line := range strings.Lines(page) {
+			cells := strings.Split(line, "|")
+			if len(cells) < 4 || !strings.HasPrefix(cells[1], " `") {
+				continue
+			}
+			for _, part := range strings.Split(cells[1], "`")[1:] {
+				if name := strings.Trim(part, " ,*"); name != "" && name != "init" {
+					got = append(got, name)
+				}
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s: the page has %q, the code %q", of.Name(), got, want)
+		}
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[ClientConfig](), reflect.TypeFor[ProviderConfig]()} {
+		for i := range of.NumField() {
+			if name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); !strings.Contains(agency, "`"+name+"`") {
+				t.Errorf("%s: the page lacks %s", of.Name(), name)
+			}
+		}
+	}
+}
+
+// The table of alarms names every alarm that the code has, and every figure.
+func TestPageOfAlarms(t *testing.T) {
+	page, err := os.ReadFile("../../doc/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`(?:warning|problem|expiry)\("([a-z-]+)"|"(bulla_[a-z_]+)"`)
+	count := 0
+	for _, file := range []string{"alarms.go", "alarms_roles.go", "office.go", "agency.go", "ledger.go"} {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(code), -1) {
+			count++
+			if m[1] != "" && !strings.Contains(string(page), "`"+m[1]+"`") || m[2] != "" && !strings.Contains(string(page), "`"+m[2]) {
+				t.Errorf("%s: the page lacks %s%s", file, m[1], m[2])
+			}
+		}
+	}
+	if count < 25 {
+		t.Errorf("only %d names were found: the test proves nothing", count)
+	}
 }

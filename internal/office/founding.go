@@ -280,7 +280,7 @@ func (a NewAgency) keys() (Public, error) {
 	if err != nil {
 		return p, err
 	}
-	k, err := issuerKeys(secrets)
+	k, err := issuerKeys(secrets, Options{})
 	if err != nil {
 		return p, err
 	}

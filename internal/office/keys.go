@@ -1,6 +1,7 @@
 package office
 
 import (
+	"crypto"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -135,6 +136,20 @@ func validateName(role Role, name string) error {
 func (p Public) Fingerprint() (credential.Digest, error) {
 	text, err := credential.Canonical(p)
 	return credential.DigestOf(text), err
+}
+
+// DevicePublic is the public part of an agency or relying party whose signing key is in a device ([Options].Signing).
+func DevicePublic(role Role, did string, device crypto.Signer) (Public, error) {
+	key, err := jose.FromSigner(device)
+	if err != nil {
+		return Public{}, fmt.Errorf("public part: %w", err)
+	}
+	public := key.Public()
+	p := Public{Format: publicFormat, Version: 1, Role: role, Name: did, Key: &public}
+	if role != Issuer && role != Verifier {
+		return p, fmt.Errorf("public part: the key of the role %s is in no device", role)
+	}
+	return p, p.Validate()
 }
 
 // Write writes the public part to a file, for people and programs.

@@ -15,6 +15,7 @@ package office
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/keystore"
 	"github.com/bulla-id/bulla/internal/webapi"
 )
 
@@ -137,12 +140,27 @@ func opened(s *Service, err error) (*Service, error) {
 
 // Options are what a process gives to each office.
 type Options struct {
-	Passphrase string       // opens the key store
-	Logger     *slog.Logger // nil: no log
+	Passphrase string // opens the key store
+	// Signing signs the entries of an agency or relying party in place of the key in its key store, as an HSM's client does: Ed25519, or
+	// ECDSA on P-256, safe for concurrent use. nil: the key store's.
+	Signing crypto.Signer
+	Logger  *slog.Logger // nil: no log
 	// Clock is what ends are compared with; nil: time.Now.
 	Clock func() time.Time
 
 	lookEvery time.Duration // at the chain, for alarms; 0: a minute
+}
+
+// signing is the key that signs entries.
+func (o Options) signing(secrets *keystore.Store) (*jose.SigningKey, error) {
+	if o.Signing == nil {
+		return signer(secrets, signingKey)
+	}
+	key, err := jose.FromSigner(o.Signing)
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	return key, nil
 }
 
 func (o Options) logger() *slog.Logger {

@@ -4,7 +4,7 @@
 // a copied folder says how many rows of which table there are and how long they are, and nothing else. Whoever can
 // write the folder can delete rows or bring back older ones, but not change one or put it in another's place.
 //
-// A random nonce of 96 bits allows 2^32 writes under one key before it should be changed.
+// A random nonce of 96 bits allows 2^32 writes under one key before it should be changed ([MaxWrites]); they are counted.
 package records
 
 import (
@@ -20,6 +20,9 @@ import (
 
 // ErrDamaged is returned for a row that was not written by us under this key, or stood in another place.
 var ErrDamaged = errors.New("row is damaged, or the record key is another")
+
+// MaxWrites is how many values one key seals before two nonces agree with a chance of more than 2^-32 (NIST SP 800-38D, section 8.3).
+const MaxWrites = 1 << 32
 
 // formatVersion is the first byte of each value.
 const formatVersion = 1

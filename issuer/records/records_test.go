@@ -112,12 +112,12 @@ func TestAnotherKeyOpensNothing(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p = open(t, records.Config{Dir: "records", Key: bytes.Repeat([]byte{8}, 32), FS: fs})
-	if _, err := p.Get("a/1"); !errors.Is(err, records.ErrDamaged) {
+	if _, err := records.Open(records.Config{Dir: "records", Key: bytes.Repeat([]byte{8}, 32), FS: fs}); !errors.Is(err, records.ErrDamaged) {
 		t.Errorf("other key: %v", err)
 	}
-	if err := p.Scan("", "", func(string, []byte) bool { return true }); !errors.Is(err, records.ErrDamaged) {
-		t.Errorf("scan under other key: %v", err)
+	p = open(t, records.Config{Dir: "records", Key: key, FS: fs}) // which the attempt left as it was
+	if v, err := p.Get("a/1"); err != nil || string(v) != "one" {
+		t.Errorf("%q, %v", v, err)
 	}
 	if _, err := records.Open(records.Config{Dir: "x", Key: key[1:], FS: fs}); err == nil {
 		t.Error("a short key was taken")
@@ -185,5 +185,31 @@ func TestNothingReadableOnDisk(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The count of writes is never too small, whatever happens to the process, and at most 2^16 a start too large.
+func TestWritesAreCounted(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	p := open(t, records.Config{Dir: "records", Key: key, FS: fs})
+	if n := p.Writes(); n != 0 {
+		t.Errorf("%d writes to an empty store", n)
+	}
+	done := uint64(0)
+	for start := range uint64(3) {
+		for range 10 {
+			if err := p.Commit(map[string][]byte{"a/1": []byte("one"), "a/2": []byte("two"), "a/3": nil}); err != nil {
+				t.Fatal(err)
+			}
+			done += 2
+		}
+		if n := p.Writes(); n < done || n > done+(start+1)*(1<<16+1) {
+			t.Errorf("start %d: %d are counted of %d", start, n, done)
+		}
+		fs = fs.CrashClone(vfs.CrashCloneCfg{}) // only what was synced
+		p = open(t, records.Config{Dir: "records", Key: key, FS: fs})
+		if n := p.Writes(); n < done || n > done+(start+1)*(1<<16+1) {
+			t.Errorf("after power cut %d: %d are counted of %d", start, n, done)
+		}
 	}
 }
