@@ -24,6 +24,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
 )
@@ -333,5 +334,107 @@ func TestSigningKeyInADevice(t *testing.T) {
 		if _, err := DevicePublic(role, "ledger.example", device); err == nil {
 			t.Errorf("the role %s has a key in a device", role)
 		}
+	}
+}
+
+// soon waits until a service's alarms are these, problems first.
+func soon(t *testing.T, s *Service, want ...string) (problems []Alarm) {
+	t.Helper()
+	var names []string
+	for range 400 {
+		problems, warnings := s.alarms()
+		if names = (answered{Problems: problems, Warnings: warnings}).names(); slices.Equal(names, want) {
+			return problems
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatalf("want the alarms %v, they stay %v", want, names)
+	return nil
+}
+
+// running runs what a service does beside serving.
+func running(t *testing.T, s *Service) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, len(s.work))
+	for _, work := range s.work {
+		go func() { ended <- work(ctx) }()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range s.work {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Who is shown another chain than before does not go on; a ledger that only does not answer is waited for.
+func TestAlarmOfAnotherChain(t *testing.T) {
+	h, other := ledgertest.NewHost(t, nil), ledgertest.NewHost(t, nil)
+	h.Issue("one", 1)
+	h.Seal(ledgertest.Start + 10)
+	var switched atomic.Bool
+	h.Tamper = func(path string, _ []byte) []byte {
+		if !switched.Load() {
+			return nil
+		}
+		b, _ := other.Answer(path)
+		return append([]byte{}, b...)
+	}
+	var ahead atomic.Int64
+	s := &Service{clock: func() time.Time { return (ledgertest.Start + 10).Time().Add(time.Duration(ahead.Load())) }}
+	s.watchChain(h.Client(nil), Options{lookEvery: 10 * time.Millisecond}, func(*client.View, time.Time) []Alarm { return nil })
+	soon(t, s, "chain") // not read yet
+	running(t, s)
+	soon(t, s)
+	ahead.Store(int64(24 * time.Hour))
+	if problems := soon(t, s, "chain"); len(problems) != 0 {
+		t.Error("a ledger that stands still keeps others from their work")
+	}
+	ahead.Store(0)
+	soon(t, s)
+	other.Issue("other", 4)
+	other.Issue("another", 1)
+	other.Seal(ledgertest.Start + 10)
+	switched.Store(true)
+	for range 400 {
+		if problems, _ := s.alarms(); len(problems) == 1 && problems[0].Name == "chain" {
+			return
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Error("another chain was shown, and nobody is told")
+}
+
+// A relying party is warned of the end of its last key, and answers for itself whether it can ask.
+func TestAlarmsOfARelyingParty(t *testing.T) {
+	c := ledgertest.New(t)
+	key := ledgertest.Must(readVerifyingKey("../../testvectors/proofs/presentation/verifying.key"))(t)
+	end := time.Now().UTC().Truncate(time.Second).Add(60 * 24 * time.Hour)
+	c.Govern(entry.VerifyingKeyListed{Key: entry.VerifyingKey{Circuit: key.Name(), CircuitDigest: key.Circuit(), KeyDigest: key.Digest(), NotAfter: credential.UnixTimeOf(end)}})
+	c.Settle()
+	var ahead atomic.Int64
+	s := &Service{clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}
+	m := ledgertest.Must(newMetrics("127.0.0.1:0"))(t)
+	defer m.listener.Close()
+	s.metrics = m
+	s.watchParty(c.Client(), []*keys.VerifyingKey{key}, Options{lookEvery: 50 * time.Millisecond})
+	running(t, s)
+	soon(t, s)
+	for at, want := range map[time.Duration]string{-lead + time.Minute: "ends at", time.Minute: "ended at"} {
+		ahead.Store(int64(time.Until(end.Add(at))))
+		if problems := soon(t, s, "chain", "verifying-key"); len(problems) != 0 {
+			t.Errorf("%v", problems)
+		}
+		if _, warnings := s.alarms(); !strings.Contains(warnings[1].Detail, want) || !warnings[1].Until.Equal(end) {
+			t.Errorf("%+v", warnings[1])
+		}
+	}
+	w := newRecorder()
+	m.handler().ServeHTTP(w, ledgertest.Must(http.NewRequestWithContext(t.Context(), http.MethodGet, metricsPath, nil))(t))
+	if want := fmt.Sprintf("\nbulla_verifier_verifying_key_expiry_timestamp_seconds{circuit=\"presentation-1\"} %s\n", strconv.FormatFloat(float64(end.Unix()), 'g', -1, 64)); !strings.Contains(w.body.String(), want) {
+		t.Errorf("no line %s in\n%s", want, &w.body)
 	}
 }

@@ -267,6 +267,9 @@ func (a NewAgency) readSchema(path string, made *MadeAgency) error {
 func (a NewAgency) keys() (Public, error) {
 	path := filepath.Join(a.Dir, PublicFile)
 	if err := missing(path); err == nil {
+		if err := missing(filepath.Join(a.Dir, recordsFolder)); err != nil { // under a new key nobody could read them
+			return Public{}, fmt.Errorf("the agency has served, and %s is gone: put it back with %s: %w", PublicFile, SecretsFolder, err)
+		}
 		return MakeKeys(KeysConfig{Dir: a.Dir, Role: Issuer, Name: a.DID, Algorithm: a.Algorithm, Passphrase: a.Passphrase, WorkFactor: a.WorkFactor})
 	}
 	p, err := ReadPublic(path, Issuer)
