@@ -67,7 +67,7 @@ func authorityFor(r *entry.Registry, g entry.Genesis, h entry.Header, payload en
 		if issuer, ok := r.Issuer(signer); ok {
 			return authority{issuer.Keys, 1, true}, nil
 		}
-	case entry.PolicyRegistered:
+	case entry.PolicyRegistered, entry.SetRegistered:
 		if verifier, ok := r.Verifier(signer); ok {
 			return authority{verifier.Keys, 1, true}, nil
 		}

@@ -28,12 +28,13 @@ const exportState = ".export.json"
 
 // exported is the content of that file.
 type exported struct {
-	Size      uint64              `json:"size"`      // log tiles of a tree of that size are there
-	Seals     uint64              `json:"seals"`     // versions of seals below that height are there, or were
-	KeptFrom  uint64              `json:"kept_from"` // versions of seals below that height are gone
-	Published credential.Digest   `json:"published"` // hash of the checkpoint
-	Swept     credential.UnixTime `json:"swept"`     // when old versions were removed last
-	Passing   []passing           `json:"passing"`   // what later checkpoints do not need
+	Size      uint64              `json:"size"`           // log tiles of a tree of that size are there
+	Seals     uint64              `json:"seals"`          // versions of seals below that height are there, or were
+	KeptFrom  uint64              `json:"kept_from"`      // versions of seals below that height are gone
+	Sets      uint64              `json:"sets,omitempty"` // that many are there
+	Published credential.Digest   `json:"published"`      // hash of the checkpoint
+	Swept     credential.UnixTime `json:"swept"`          // when old versions were removed last
+	Passing   []passing           `json:"passing"`        // what later checkpoints do not need
 }
 
 // passing is a file that only checkpoints up to a time need: a partial tile, or a seal with its proof.
@@ -88,7 +89,7 @@ func (x *export) run() error {
 		return nil
 	}
 	x.dirty, x.needed = make(map[string]bool), make(map[string]bool)
-	for _, step := range []func() error{x.genesis, x.logTiles, x.sealBundles, x.versions, x.sync} {
+	for _, step := range []func() error{x.genesis, x.logTiles, x.sealBundles, x.sets, x.versions, x.sync} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -204,6 +205,24 @@ func (x *export) sealBundles() error {
 		t.L = -1
 		return x.put("seals" + strings.TrimPrefix(staticTile(t), "tile/entries"))
 	})
+}
+
+// sets writes the sets that the last export had not. One that came after the checkpoint may be among them.
+func (x *export) sets() error {
+	state, err := readState(x.s.rows)
+	if err != nil {
+		return err
+	}
+	for ; x.state.Sets < state.Sets; x.state.Sets++ {
+		digest, err := x.s.rows.Get([]byte(numbered(prefixSetOf, x.state.Sets)))
+		if err != nil || len(digest) != len(credential.Digest{}) {
+			return fmt.Errorf("set %d: %w", x.state.Sets, errors.Join(err, errDamaged))
+		}
+		if err := x.put(kindSet + "/" + credential.Digest(digest).String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // versions writes documents and active tiles of the seals that the last export had not.

@@ -53,7 +53,7 @@ var (
 	ErrAuthority      = &Refusal{Code: "authority"}         // unknown signer, wrong kind for it, unknown key, bad or too few signatures
 	ErrSequence       = &Refusal{Code: "sequence"}          // not the signer's next number
 	ErrAlreadyLogged  = &Refusal{Code: "already-logged"}    // the same entry again: Apply returns its old result beside this
-	ErrUnknown        = &Refusal{Code: "unknown-reference"} // names an issuer, schema, verifier, scope or leaf that is not on the chain
+	ErrUnknown        = &Refusal{Code: "unknown-reference"} // names an issuer, schema, verifier, scope, set or leaf that is not on the chain
 	ErrConflict       = &Refusal{Code: "conflict"}          // there already, another's key, or not in the state that the entry changes
 	ErrSuspended      = &Refusal{Code: "issuer-suspended"}  // the signer is suspended
 	ErrPermission     = &Refusal{Code: "permission"}        // the issuer may not use the schema, or the leaf is another's
@@ -61,6 +61,7 @@ var (
 	ErrDuplicateLeaf  = &Refusal{Code: "duplicate-leaf"}    // a leaf enters once, ever
 	ErrRevoked        = &Refusal{Code: "revoked"}           // revoked is final
 	ErrPolicy         = &Refusal{Code: "policy"}            // the policy is not one that this verifier may register
+	ErrSet            = &Refusal{Code: "set"}               // its parts are no set of that digest
 	ErrSeal           = &Refusal{Code: "seal"}              // not the seal that follows from the entries
 	ErrFull           = &Refusal{Code: "full"}              // no room: tree, registry or census
 )

@@ -256,6 +256,8 @@ func (s *step) take(payload entry.Payload) error {
 		return s.registerVerifier(p)
 	case entry.PolicyRegistered:
 		return s.registerPolicy(p)
+	case entry.SetRegistered:
+		return s.registerSet(p)
 	case entry.ScopeRegistered:
 		return s.registerScope(p)
 	case entry.VerifyingKeyListed:

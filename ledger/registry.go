@@ -168,7 +168,7 @@ func (s *step) checkPolicy(p *policy.Policy) error {
 			}
 		}
 	}
-	return nil
+	return s.checkSets(p)
 }
 
 func (s *step) countPolicies(verifier string) (n int) {

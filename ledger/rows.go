@@ -32,6 +32,9 @@ import (
 //	                       keys t‖… and r‖… that it left behind
 //	w                      height of the first seal kept (u64)      likewise
 //	y ‖ issuer             audit records anchored (u64)             let an agency anchor a shorter audit log; cosigners notice
+//	f ‖ digest   once      set that policies name (JSON)            serve bytes that do not hash to their name; noticed by every reader
+//	i ‖ signer             parts of a set that it registers (JSON)  take or refuse its next part; cosigners notice
+//	j ‖ u64      once      digest of the set with that number       leave one out of an export
 //	b ‖ u64      once      log index of the seal of that height     serve another seal, which fits no digest; noticed by every reader
 //	m                      mark of damage that the scrub found      refuse to start, or forget it until the next pass
 //	c                      published checkpoint (signed note)       serve an older one; readers refuse to go back
@@ -59,6 +62,9 @@ const (
 	prefixDropped  = "o"
 	prefixSeal     = "b"
 	prefixAudit    = "y"
+	prefixSet      = "f"
+	prefixSetParts = "i"
+	prefixSetOf    = "j"
 	prefixOwner    = "x"
 )
 

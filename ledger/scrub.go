@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -215,6 +216,13 @@ func (s *scrubber) follow(index uint64, signer string, payload entry.Payload) er
 		return s.set(index, p.Leaves, statusActive)
 	case entry.CredentialsRevoked:
 		return s.set(index, p.Leaves, statusRevoked)
+	case entry.SetRegistered:
+		if p.Part+1 == p.Parts {
+			if _, err := readSet(s.r, p.Set); err != nil {
+				return s.wrong(index, err, "set %s is missing or another", p.Set)
+			}
+			s.pace(policy.MaxSetSize)
+		}
 	case entry.Seal:
 		s.seal, s.whole = &p, true
 	}

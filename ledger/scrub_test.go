@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/store"
@@ -27,6 +28,11 @@ func grown(t *testing.T) (*chain, ledger.Config, ledger.Report) {
 	var clock hands
 	cfg.Now = clock.now
 	l := c.open(cfg)
+	set, parts := c.set("issuers", 40)
+	for _, part := range parts {
+		c.submit(l, c.signed(verifierDID, part))
+	}
+	c.submit(l, c.signed(verifierDID, c.policy(func(p *policy.Policy) { p.Queries[0].Issuers, p.Queries[0].IssuerSet = nil, set })))
 	for i := range uint64(12) {
 		c.submit(l, c.issue(landDID, 22))
 		c.submit(l, c.signed(landDID, entry.CredentialsSuspended{Leaves: []uint64{2 * i, 2*i + 1}}))
@@ -63,21 +69,23 @@ func harmed(t *testing.T, rows map[string][]byte, key string, value []byte) ledg
 func TestDamagedRows(t *testing.T) {
 	type notice struct{ open, scrub bool } // for every row of the kind; else it is for some rows, or none
 	table := map[string]notice{
-		"v": {true, false},                                            // format version
-		"s": {false, false},                                           // state: open notices all but the registry's length
-		"g": {true, false},                                            // registry in the making
-		"e": {true, true},                                             // entries: open looks at the newest 1,024
-		"a": {true, true},                                             // results: likewise, a million
-		"h": {false, true},                                            // hashes of the log tree
-		"n": {true, true},                                             // next numbers
-		"q": {false, true},                                            // index of numbers
-		"k": {false, false},                                           // owners of keys: open looks at those that may sign now
-		"l": {false, true},                                            // leaves
-		"d": {false, true},                                            // index of leaves
-		"p": {true, false},                                            // pairs with counts
-		"t": {false, false},                                           // tiles of the active tree: the scrub looks at those of the last seal
-		"r": {false, false},                                           // documents: likewise
-		"c": {true, false},                                            // published checkpoint
+		"v": {true, false},                       // format version
+		"s": {false, false},                      // state: open notices all but the registry's length
+		"g": {true, false},                       // registry in the making
+		"e": {true, true},                        // entries: open looks at the newest 1,024
+		"a": {true, true},                        // results: likewise, a million
+		"h": {false, true},                       // hashes of the log tree
+		"n": {true, true},                        // next numbers
+		"q": {false, true},                       // index of numbers
+		"k": {false, false},                      // owners of keys: open looks at those that may sign now
+		"l": {false, true},                       // leaves
+		"d": {false, true},                       // index of leaves
+		"p": {true, false},                       // pairs with counts
+		"t": {false, false},                      // tiles of the active tree: the scrub looks at those of the last seal
+		"r": {false, false},                      // documents: likewise
+		"c": {true, false},                       // published checkpoint
+		"f": {false, true},                       // sets
+		"i": {false, false}, "j": {false, false}, // how far their registration has come, and their list
 		"u": {false, false}, "o": {false, false}, "b": {false, false}, // books of what may be dropped
 	}
 	_, cfg, report := grown(t)

@@ -19,6 +19,8 @@ type state struct {
 	Sealed  Sealed            `json:"sealed"`
 	// RegistryBytes is at least the length of the registry's JSON. It is kept, as refusals depend on it.
 	RegistryBytes int `json:"registry_bytes"`
+	// Sets is how many sets were registered. Stores from before there were any have no such member.
+	Sets uint64 `json:"sets,omitempty"`
 }
 
 // Sealed is the last seal.

@@ -41,6 +41,7 @@ const (
 	kindActive   = "active"
 	kindRegistry = "registry"
 	kindCensus   = "census"
+	kindSet      = "set"
 	kindGenesis  = "genesis"
 	kindSeal     = "seal"
 	kindSeals    = "seals"
@@ -52,7 +53,7 @@ const immutable = "public, max-age=31536000, immutable"
 var contentTypes = map[string]string{
 	kindTile: "application/octet-stream", kindActive: "application/octet-stream",
 	kindRegistry: "application/json", kindCensus: "application/json", kindGenesis: "application/jose+json",
-	kindSeal: "application/json", kindSeals: "application/octet-stream",
+	kindSet: "application/json", kindSeal: "application/json", kindSeals: "application/octet-stream",
 }
 
 // Routes adds the static paths to a group:
@@ -64,11 +65,12 @@ var contentTypes = map[string]string{
 //	GET  /active/{row}/{name}              tile of the active tree
 //	GET  /registry/{digest}                canonical JSON named by a seal
 //	GET  /census/{digest}                  canonical JSON named by a seal
+//	GET  /set/{digest}                     canonical JSON that policies name
 //	GET  /seal/{size}                      the last entry of a tree of that size, if it is a seal, with its inclusion proof
 //	GET  /seals/{N}[.p/{W}]                seals by height, in the form of entry bundles
 func (s *Static) Routes(group gin.IRoutes) {
 	group.GET("/checkpoint", s.getCheckpoint)
-	for _, pattern := range []string{"/tile/*path", "/genesis", "/active/:row/:name", "/registry/:digest", "/census/:digest", "/seal/:size", "/seals/*path"} {
+	for _, pattern := range []string{"/tile/*path", "/genesis", "/active/:row/:name", "/registry/:digest", "/census/:digest", "/set/:digest", "/seal/:size", "/seals/*path"} {
 		group.GET(pattern, s.getObject)
 	}
 }
@@ -125,6 +127,12 @@ func (s *Static) Object(name string) ([]byte, error) {
 		return s.active(rest)
 	case kindRegistry, kindCensus:
 		return s.document(kind, rest)
+	case kindSet:
+		var digest credential.Digest
+		if digest.UnmarshalText([]byte(rest)) != nil {
+			return nil, ErrAbsent
+		}
+		return s.rows.Get([]byte(setKey(digest)))
 	case kindSeal:
 		return s.lastEntry(rest)
 	case kindSeals:

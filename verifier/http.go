@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
@@ -40,6 +41,8 @@ func (v *Verifier) Handler() http.Handler {
 	wallets := e.Group("/oid4vp", allowAnyOrigin)
 	wallets.GET("/requests/:id", v.getRequest)
 	wallets.OPTIONS("/requests/:id", preflight)
+	wallets.GET("/sets/:digest", v.getSet)
+	wallets.OPTIONS("/sets/:digest", preflight)
 	wallets.POST("/responses/:id", v.postResponse)
 	wallets.OPTIONS("/responses/:id", preflight)
 
@@ -118,6 +121,21 @@ func (v *Verifier) getRequest(c *gin.Context) {
 		return
 	}
 	c.Data(http.StatusOK, "application/"+openid.RequestType, []byte(token))
+}
+
+// getSet serves a set that our policies name. It is as public as the chain, but not to be cached (no-store, as all we
+// answer): whether a browser asks for it would tell us that its owner was here before.
+func (v *Verifier) getSet(c *gin.Context) {
+	var digest credential.Digest
+	err := digest.UnmarshalText([]byte(c.Param("digest")))
+	if err == nil {
+		var set *policy.Set
+		if set, err = v.sets(digest); err == nil {
+			c.Data(http.StatusOK, "application/json", set.Canonical())
+			return
+		}
+	}
+	c.AbortWithStatusJSON(http.StatusNotFound, openid.Error{Code: "set_unknown", Description: "no policy here names a set of that digest"})
 }
 
 func (v *Verifier) postResponse(c *gin.Context) {

@@ -42,32 +42,42 @@ const (
 
 // LoadPolicies reads every *.json file of a folder as a policy, in the order of their names.
 func LoadPolicies(dir string) ([]*policy.Policy, error) {
+	return loadAll(dir, "policy", policy.MaxSize, policy.Parse)
+}
+
+// LoadSets reads every *.json file of a folder as a set, in the order of their names: that is the folder sets beside
+// policies that name them.
+func LoadSets(dir string) ([]*policy.Set, error) {
+	return loadAll(dir, "set", policy.MaxSetSize, policy.ParseSet)
+}
+
+func loadAll[T any](dir, what string, size int64, parse func([]byte) (T, error)) ([]T, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
-		return nil, fmt.Errorf("load policies: %w", err)
+		return nil, fmt.Errorf("load each %s: %w", what, err)
 	}
-	var out []*policy.Policy
+	var out []T
 	for _, file := range files {
-		p, err := loadPolicy(file)
+		text, err := readAtMost(file, 4*size+1) // one byte more, so that what is longer is refused
 		if err != nil {
-			return nil, fmt.Errorf("load policy %s: %w", file, err)
+			return nil, fmt.Errorf("load %s %s: %w", what, file, err)
 		}
-		out = append(out, p)
+		t, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("load %s %s: %w", what, file, err)
+		}
+		out = append(out, t)
 	}
 	return out, nil
 }
 
-func loadPolicy(file string) (*policy.Policy, error) {
+func readAtMost(file string, size int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 4*policy.MaxSize+1)) // one byte more, so that Parse refuses what is longer
-	if err != nil {
-		return nil, err
-	}
-	return policy.Parse(text)
+	return io.ReadAll(io.LimitReader(f, size))
 }
 
 // addPolicy refuses what no chain could make right.
@@ -80,6 +90,9 @@ func (v *Verifier) addPolicy(p *policy.Policy) error {
 	}
 	if _, twice := v.policies[p.ID]; twice {
 		return fmt.Errorf("two policies are called %q", p.ID)
+	}
+	if err := p.CheckSets(v.sets); err != nil {
+		return err
 	}
 	if err := satisfiable(p); err != nil {
 		return fmt.Errorf("policy %s: %w", p.ID, err)
@@ -147,7 +160,8 @@ func (v *Verifier) standing(view *client.View, p *policy.Policy) error {
 		return notReady(PolicyNotRegistered, "policy %s differs from the one registered at entry %d (digest %s here, %s there): undo the change, or register it first (Verifier.Register)",
 			p.ID, registered.Entry, digest, registered.Digest)
 	}
-	if err := p.Check(v.cfg.Clock(), schemasOf(view)); err != nil {
+	// That it is registered means that its sets are: the chain takes no policy before them.
+	if err := p.Check(v.cfg.Clock(), schemasOf(view), v.sets); err != nil {
 		return notReady(PolicyUnprovable, "%v: change the policy and register it again", err)
 	}
 	for _, q := range p.Queries {

@@ -17,6 +17,7 @@ import (
 const (
 	requestPath  = "/oid4vp/requests/"
 	responsePath = "/oid4vp/responses/"
+	setPath      = "/oid4vp/sets/"
 )
 
 // systemID is the name of the one proof system in our queries.
@@ -39,12 +40,19 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		ClientMetadata: openid.ClientMetadata{Formats: openid.OurFormats()},
 		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: text}},
 	}
+	if len(p.SetUses()) > 0 {
+		at, err := credential.Canonical(openid.SetsLocation{URI: v.base + setPath})
+		if err != nil {
+			return nil, err
+		}
+		r.VerifierInfo = append(r.VerifierInfo, openid.VerifierInfo{Format: openid.SetsInfo, Data: at})
+	}
 	for _, s := range statements {
 		key, err := v.usableKey(view, s.CircuitName(), now.Add(lifetime))
 		if err != nil {
 			return nil, err
 		}
-		query, err := newQuery(view, s, key)
+		query, err := newQuery(view, s, v.sets, key)
 		if err != nil {
 			return nil, fmt.Errorf("policy %s: %w", p.ID, err)
 		}
@@ -54,13 +62,17 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 }
 
 // newQuery wraps a statement. It compiles it first, so that nobody is asked what could not be proven today.
-func newQuery(view *client.View, s policy.Statement, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
+func newQuery(view *client.View, s policy.Statement, sets policy.Sets, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
 	schema, _ := view.Registry.Schema(s.Schema) // Resolve found it
-	good, err := view.Registry.InGoodStanding(s.Schema, s.Issuers)
+	accepted, err := s.Accepted(sets)
+	if err != nil {
+		return openid.CredentialQuery{}, err
+	}
+	good, err := view.Registry.InGoodStanding(s.Schema, accepted)
 	if err != nil {
 		return openid.CredentialQuery{}, notReady(NoIssuer, "query %q: %v", s.Query, err)
 	}
-	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Issuers: good}); err != nil {
+	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Sets: sets, Issuers: good}); err != nil {
 		return openid.CredentialQuery{}, err
 	}
 	return openid.CredentialQuery{

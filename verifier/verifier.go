@@ -40,6 +40,7 @@ type Config struct {
 	SigningKey *jose.SigningKey
 	ResultKey  *jose.SigningKey
 	Policies   []*policy.Policy
+	Sets       []*policy.Set // that the policies name
 	// VerifyingKeys are the keys' file forms, of the presentation circuits that the policies name. Only those that the chain lists are used.
 	VerifyingKeys [][]byte
 	Ledger        Ledger
@@ -64,6 +65,7 @@ type Verifier struct {
 	cfg      Config
 	base     string // public URL without a slash at its end
 	policies map[string]*policy.Policy
+	sets     policy.Sets
 	keys     []*keys.VerifyingKey
 	chain    *chain
 	checker  *check.Checker
@@ -80,7 +82,7 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	v := &Verifier{
-		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy),
+		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy), sets: policy.SetsOf(cfg.Sets...),
 		chain:    &chain{ledger: cfg.Ledger, clock: cfg.Clock},
 		checking: make(chan struct{}, runtime.GOMAXPROCS(0)), pending: make(map[string]int),
 	}
@@ -99,7 +101,7 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, fmt.Errorf("verifier: %w", err)
 		}
 	}
-	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Clock: cfg.Clock}
+	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Sets: v.sets, Clock: cfg.Clock}
 	return v, nil
 }
 

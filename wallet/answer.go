@@ -187,7 +187,7 @@ func (w *Wallet) prepare(ctx context.Context, r *Request, view *client.View, cho
 		if err != nil {
 			return nil, err
 		}
-		good := goodIssuers(registry, q.statement.Schema, q.statement.Issuers)
+		good := goodIssuers(registry, q.statement.Schema, q.accepted)
 		if !slices.Contains(good, c.Issued.Issuer) {
 			return nil, refuse(CodeIssuerSuspended, nil, "the issuer of credential %s was not in good standing at the root's seal", c.ID)
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/openid"
 )
 
@@ -39,6 +40,8 @@ type document struct {
 	Answered    []answered        `json:"answered,omitempty"`
 	Revealed    []revealed        `json:"revealed,omitempty"`
 	Events      []Event           `json:"events,omitempty"`
+	// Sets are those that revealed facts name, so that they can be told and compared later.
+	Sets []policy.SetDocument `json:"sets,omitempty"`
 }
 
 // Credential is a credential as the wallet keeps it: what the issuer handed over, with receipt and entry, and the
@@ -101,6 +104,9 @@ func (d *document) validate() error {
 	case len(d.Credentials) > maxCredentials || len(d.Pending) > maxPending || len(d.Answered) > maxAnswered ||
 		len(d.Revealed) > maxRevealed || len(d.Events) > maxEvents || len(d.Chain) > 1<<20:
 		return errors.New("vault has more in it than we ever write")
+	}
+	if err := d.validateSets(); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for i := range d.Credentials {

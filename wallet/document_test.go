@@ -176,7 +176,7 @@ func TestImplies(t *testing.T) {
 		{"presence says nothing", clause{Claim: "owned", Present: true}, clause{Claim: "owned", Equals: true}, false},
 		{"other boolean", clause{Claim: "owned", Equals: false}, clause{Claim: "owned", Equals: true}, false},
 	} {
-		if got := implies(&homes, c.known, c.asked); got != c.want {
+		if got := implies(&homes, nil, c.known, c.asked); got != c.want {
 			t.Errorf("%s: %t, want %t", c.name, got, c.want)
 		}
 	}
@@ -205,7 +205,7 @@ func TestReveals(t *testing.T) {
 		"tag of another kind": {&revealed{Verifier: "v", Credential: "1", Tag: "reader", Subject: true}, false},
 		"a clause, not a tag": {fact("1", policy.Clause{Claim: "district", Present: true}), false},
 	} {
-		if got := d.knows(&homes, c.fact); got != c.want {
+		if got := d.knows(&homes, nil, c.fact); got != c.want {
 			t.Errorf("%s: known %t, want %t", name, got, c.want)
 		}
 	}

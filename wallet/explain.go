@@ -31,15 +31,16 @@ type Explanation struct {
 
 // QueryExplanation is one credential that is asked for.
 type QueryExplanation struct {
-	Query      string   `json:"query"`
-	Title      string   `json:"title"`
-	Facts      []string `json:"facts"`                // what is proven
-	Shown      []string `json:"shown"`                // what is seen, what stays hidden, whether visits can be linked
-	Credential string   `json:"credential,omitempty"` // id of the one that would answer
-	Crowd      uint64   `json:"crowd"`                // live credentials of this kind by the accepted issuers
-	CrowdText  string   `json:"crowd_text"`
-	GroupLive  int      `json:"group_live,omitempty"` // live leaves of the group that the ledger's host sees us fetch
-	GroupText  string   `json:"group_text,omitempty"`
+	Query      string           `json:"query"`
+	Title      string           `json:"title"`
+	Facts      []string         `json:"facts"`                // what is proven
+	Shown      []string         `json:"shown"`                // what is seen, what stays hidden, whether visits can be linked
+	Credential string           `json:"credential,omitempty"` // id of the one that would answer
+	Crowd      uint64           `json:"crowd"`                // live credentials of this kind by the accepted issuers
+	CrowdText  string           `json:"crowd_text"`
+	GroupLive  int              `json:"group_live,omitempty"` // live leaves of the group that the ledger's host sees us fetch
+	GroupText  string           `json:"group_text,omitempty"`
+	Sets       []SetExplanation `json:"sets,omitempty"` // that the facts name
 }
 
 // Explain puts a request into words ("zh-CN" or "en"), for a choice of credentials; nil leaves out what depends on them.
@@ -65,6 +66,9 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 			return nil, err
 		}
 		x := QueryExplanation{Query: q.statement.Query, Title: title(&q.schema.Schema, language), Facts: words.Facts, Shown: words.Shown}
+		if x.Sets, err = r.setsOf(q, language); err != nil {
+			return nil, refuse(CodeUnprovable, err, "query %q", q.statement.Query)
+		}
 		x.Crowd = r.view.Census.Live(q.statement.Schema, q.issuers)
 		x.CrowdText = fmt.Sprintf(t.crowd, x.Crowd)
 		if x.Crowd < SmallCrowd {
@@ -73,7 +77,7 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 		if id, chosen := choice[q.statement.Query]; chosen {
 			e.addCandidate(t, &x, candidates, id)
 			if c, ok := doc.credential(id); ok {
-				e.addNews(t, doc, q, c, r.verifier.DID, language)
+				e.addNews(t, doc, r, q, c, language)
 			}
 		}
 		e.Queries = append(e.Queries, x)
@@ -90,7 +94,7 @@ func (r *Request) explainQuery(q *query, language string) (policy.Explanation, e
 		}
 		return did
 	}
-	words, err := q.statement.Explain(&q.schema.Schema, name, language)
+	words, err := q.statement.Explain(policy.Context{Schema: &q.schema.Schema, Sets: r.sets, Issuers: q.issuers}, name, language)
 	if err != nil {
 		return words, refuse(CodeUnprovable, err, "query %q", q.statement.Query)
 	}
@@ -114,16 +118,18 @@ func (e *Explanation) addCandidate(t *texts, x *QueryExplanation, candidates []C
 }
 
 // addNews says what the verifier would learn that it cannot conclude from what it knows.
-func (e *Explanation) addNews(t *texts, doc *document, q *query, c *Credential, verifier, language string) {
-	for _, fact := range q.reveals(verifier, c, 0) {
-		if !doc.knows(&c.Issued.Schema, &fact) {
-			e.Adds = append(e.Adds, factText(t, &q.schema.Schema, &fact, language))
+func (e *Explanation) addNews(t *texts, doc *document, r *Request, q *query, c *Credential, language string) {
+	sets := either(r.sets, doc.keptSets())
+	for _, fact := range q.reveals(r.verifier.DID, c, 0) {
+		if !doc.knows(&c.Issued.Schema, sets, &fact) {
+			e.Adds = append(e.Adds, factText(t, &q.schema.Schema, sets, &fact, language))
 		}
 	}
 }
 
 // addBefore says what the verifier has learned so far, whichever of our credentials it was about.
 func (e *Explanation) addBefore(t *texts, doc *document, r *Request, language string) {
+	sets := doc.keptSets()
 	for i := range doc.Revealed {
 		fact := &doc.Revealed[i]
 		if fact.Verifier != r.verifier.DID {
@@ -134,12 +140,12 @@ func (e *Explanation) addBefore(t *texts, doc *document, r *Request, language st
 			continue
 		}
 		e.Before = append(e.Before, fact.At.Time().Format("2006-01-02")+" · "+title(&schema.Schema, language)+": "+
-			factText(t, &schema.Schema, fact, language))
+			factText(t, &schema.Schema, sets, fact, language))
 	}
 }
 
 // factText is something that a verifier learns, in words.
-func factText(t *texts, schema *credential.Schema, fact *revealed, language string) string {
+func factText(t *texts, schema *credential.Schema, sets policy.Sets, fact *revealed, language string) string {
 	switch {
 	case fact.Tag != "" && fact.Subject:
 		return fmt.Sprintf(t.subjectTag, fact.Tag)
@@ -148,9 +154,13 @@ func factText(t *texts, schema *credential.Schema, fact *revealed, language stri
 	}
 	var parts []string
 	for i := range fact.Clauses {
-		text, err := fact.Clauses[i].Text(schema, language)
-		if err != nil {
-			text = fact.Clauses[i].Claim
+		c := &fact.Clauses[i]
+		text, err := c.Text(schema, sets, language)
+		switch {
+		case err != nil && !c.InSet.IsZero():
+			text = fmt.Sprintf(t.lostSet, c.Claim, c.InSet)
+		case err != nil:
+			text = c.Claim
 		}
 		parts = append(parts, text)
 	}
@@ -190,6 +200,9 @@ func (e *Explanation) Lines() []string {
 		}
 		for _, shown := range q.Shown {
 			lines = append(lines, "  · "+shown)
+		}
+		for _, set := range q.Sets {
+			lines = append(lines, "  · "+fmt.Sprintf(t.set, set.Name, set.Digest, len(set.Members)))
 		}
 		lines = append(lines, "  · "+q.CrowdText)
 		if q.GroupText != "" {

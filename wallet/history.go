@@ -135,17 +135,19 @@ func (q *query) reveals(verifier string, c *Credential, at credential.UnixTime) 
 
 // reveal adds what an answer tells beyond what the verifier knows already.
 func (d *document) reveal(r *Request, chosen []*Credential, at credential.UnixTime) {
+	sets := either(r.sets, d.keptSets())
 	for i, c := range chosen {
 		for _, fact := range r.queries[i].reveals(r.verifier.DID, c, at) {
-			if !d.knows(&c.Issued.Schema, &fact) {
+			if !d.knows(&c.Issued.Schema, sets, &fact) {
 				d.Revealed = appendBounded(d.Revealed, maxRevealed, fact)
 			}
 		}
 	}
+	d.keepSets(sets)
 }
 
 // knows tells whether the verifier can conclude a fact from one that it learned before, of the same credential.
-func (d *document) knows(schema *credential.Schema, fact *revealed) bool {
+func (d *document) knows(schema *credential.Schema, sets policy.Sets, fact *revealed) bool {
 	return slices.ContainsFunc(d.Revealed, func(e revealed) bool {
 		if e.Verifier != fact.Verifier || e.Schema != fact.Schema || e.Credential != fact.Credential || len(e.Clauses) == 0 != (len(fact.Clauses) == 0) {
 			return false
@@ -155,7 +157,7 @@ func (d *document) knows(schema *credential.Schema, fact *revealed) bool {
 		}
 		// One of e's clauses holds. If each of them implies one of the fact's, the fact is known.
 		for i := range e.Clauses {
-			if !slices.ContainsFunc(fact.Clauses, func(c policy.Clause) bool { return implies(schema, e.Clauses[i], c) }) {
+			if !slices.ContainsFunc(fact.Clauses, func(c policy.Clause) bool { return implies(schema, sets, e.Clauses[i], c) }) {
 				return false
 			}
 		}
@@ -165,7 +167,7 @@ func (d *document) knows(schema *credential.Schema, fact *revealed) bool {
 
 // implies tells whether a clause that holds makes another one hold. It may say no where it should say yes: then a person
 // is told twice.
-func implies(schema *credential.Schema, known, asked policy.Clause) bool {
+func implies(schema *credential.Schema, sets policy.Sets, known, asked policy.Clause) bool {
 	slot, ok := schema.Slot(asked.Claim)
 	if !ok || known.Claim != asked.Claim {
 		return false
@@ -177,10 +179,13 @@ func implies(schema *credential.Schema, known, asked policy.Clause) bool {
 	if known.Not || known.Present {
 		return known.Not && asked.Not && sameCondition(known, asked)
 	}
-	values, isSet := valuesOf(known)
+	if !known.InSet.IsZero() && known.InSet == asked.InSet {
+		return true // also where the set is no longer kept
+	}
+	values, isSet := valuesOf(sets, known)
 	if isSet && !asked.Not {
-		if accepted, ok := valuesOf(asked); ok {
-			return !slices.ContainsFunc(values, func(v any) bool { return !slices.Contains(accepted, v) })
+		if accepted, ok := valuesOf(sets, asked); ok {
+			return containsAll(accepted, values)
 		}
 	}
 	if isSet && asked.Not && asked.Equals != nil {
@@ -197,27 +202,41 @@ func implies(schema *credential.Schema, known, asked policy.Clause) bool {
 	return askedLow <= low && high <= askedHigh
 }
 
+// containsAll tells whether all values are in a list. Both may have thousands.
+func containsAll(list, values []any) bool {
+	in := make(map[any]bool, len(list))
+	for _, v := range list {
+		in[v] = true
+	}
+	return !slices.ContainsFunc(values, func(v any) bool { return !in[v] })
+}
+
 func sameCondition(a, b policy.Clause) bool {
-	aValues, aSet := valuesOf(a)
-	bValues, bSet := valuesOf(b)
+	aValues, aSet := valuesOf(nil, a) // negated: no sets by reference
+	bValues, bSet := valuesOf(nil, b)
 	return a.AtLeast == b.AtLeast && a.AtMost == b.AtMost && aSet == bSet && slices.Equal(aValues, bValues)
 }
 
-// valuesOf are the values that a clause on single values admits.
-func valuesOf(c policy.Clause) ([]any, bool) {
+// valuesOf are the values that a clause on single values admits; false for other clauses, and where the set that it names
+// is not at hand.
+func valuesOf(sets policy.Sets, c policy.Clause) ([]any, bool) {
 	if c.Equals != nil {
 		return []any{c.Equals}, true
 	}
-	values := make([]any, len(c.In))
-	for i, v := range c.In {
+	list, err := c.Values(sets)
+	if err != nil {
+		return nil, false
+	}
+	values := make([]any, len(list))
+	for i, v := range list {
 		values[i] = v
 	}
-	return values, len(c.In) > 0
+	return values, len(values) > 0
 }
 
 // interval is the range of encoded numbers that a clause admits.
 func interval(claim credential.ClaimType, c policy.Clause) (low, high uint64, ok bool) {
-	if !claim.Type.Ordered() || len(c.In) > 0 || c.Present {
+	if !claim.Type.Ordered() || len(c.In) > 0 || !c.InSet.IsZero() || c.Present {
 		return 0, 0, false
 	}
 	low, high = 1, 1<<64-1

@@ -102,9 +102,9 @@ func (q *query) isOfKind(c *Credential) bool {
 // check refuses a credential that cannot answer the query under the root of a view.
 func (q *query) check(r *Request, master credential.Secret, c *Credential, view *client.View, group *client.Group) error {
 	s := &q.statement
-	good := goodIssuers(view.Registry, s.Schema, s.Issuers)
+	good := goodIssuers(view.Registry, s.Schema, q.accepted)
 	switch {
-	case !slices.Contains(s.Issuers, c.Issued.Issuer):
+	case !slices.Contains(q.accepted, c.Issued.Issuer):
 		return refuse(CodeWrongIssuer, nil, "query %q does not accept the issuer of credential %s", s.Query, c.ID)
 	case !slices.Contains(good, c.Issued.Issuer):
 		return refuse(CodeIssuerSuspended, nil, "the issuer of credential %s is not in good standing", c.ID)
@@ -130,7 +130,7 @@ func (q *query) inputs(r *Request, master credential.Secret, c *Credential, issu
 		return presentation.Public{}, presentation.Private{}, err
 	}
 	compiled, err := q.statement.Compile(policy.Context{
-		Genesis: r.view.GenesisHash, Schema: &q.schema.Schema, Issuers: issuers, Disclosed: disclosed,
+		Genesis: r.view.GenesisHash, Schema: &q.schema.Schema, Sets: r.sets, Issuers: issuers, Disclosed: disclosed,
 	})
 	if err != nil {
 		return presentation.Public{}, presentation.Private{}, refuse(CodeUnprovable, err, "query %q", q.statement.Query)

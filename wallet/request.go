@@ -27,6 +27,9 @@ type Request struct {
 	object     *openid.RequestObject
 	verifier   entry.RegisteredVerifier
 	policy     *policy.Policy
+	setsURI    string      // where the verifier serves the sets that the policy names; empty if it names none
+	sets       policy.Sets // those
+	fetch      fetchSet    // gets one; called by verify only
 	queries    []query
 	challenge  credential.Element
 	view       *client.View // that it was checked against
@@ -40,6 +43,7 @@ type query struct {
 	schema       entry.RegisteredSchema
 	system       string            // id of the proof system, to be echoed
 	verifyingKey credential.Digest // of the proofs
+	accepted     []string          // issuers, ascending
 	issuers      []string          // accepted and in good standing when the request was read
 }
 
@@ -65,7 +69,7 @@ func (r *Request) ExpiresAt() time.Time { return r.object.ExpiresAt.Time() }
 
 // Read fetches the request behind a link and checks all of it: signed by a key registered for the verifier, to be
 // answered at an address registered for it, asking exactly what the registered policy says as of now, for a verifying
-// key that the chain lists, and not answered before. It sends nothing but the fetch.
+// key that the chain lists, and not answered before. It sends nothing but the fetch, and fetches the sets that the policy names.
 func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
 	clientID, requestURI, err := openid.ParseRequestLink(link)
 	if err != nil {
@@ -81,7 +85,7 @@ func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{view: view, requestURI: requestURI}
+	r := &Request{view: view, requestURI: requestURI, fetch: w.fetchSets(ctx)}
 	if err := r.verify(string(token), clientID, w.clock()); err != nil {
 		return nil, err
 	}
@@ -109,6 +113,7 @@ func (r *Request) verify(token, clientID string, now time.Time) error {
 		r.checkResponse,
 		func() error { return r.checkTimes(now) },
 		r.checkPolicy,
+		r.loadSets,
 		func() error { return r.checkQueries(now) },
 	} {
 		if err := check(); err != nil {
@@ -213,12 +218,9 @@ func (r *Request) checkTimes(now time.Time) error {
 
 // checkPolicy reads the policy that came along, and demands that it is the registered one.
 func (r *Request) checkPolicy() error {
-	if len(r.object.VerifierInfo) != 1 || r.object.VerifierInfo[0].Format != openid.PolicyInfo {
-		return refuse(CodeRequest, nil, "verifier_info must have the policy and nothing else")
-	}
 	var err error
-	if r.policy, err = policy.Parse(r.object.VerifierInfo[0].Data); err != nil {
-		return refuse(CodeRequest, err, "verifier_info")
+	if r.policy, r.setsURI, err = r.object.RegisteredPolicy(); err != nil {
+		return refuse(CodeRequest, err, "policy of the request")
 	}
 	if r.policy.Verifier != r.verifier.DID {
 		return refuse(CodeNotRegistered, nil, "the policy is one of %s", r.policy.Verifier)
@@ -293,10 +295,13 @@ func (r *Request) checkQuery(asked *openid.CredentialQuery, statement policy.Sta
 	if err := checkScopes(&statement, r.view.Registry); err != nil {
 		return q, err
 	}
-	if q.issuers = goodIssuers(r.view.Registry, statement.Schema, statement.Issuers); q.issuers == nil {
+	if q.accepted, err = statement.Accepted(r.sets); err != nil {
+		return q, refuse(CodeUnprovable, err, "query %q", asked.ID)
+	}
+	if q.issuers = goodIssuers(r.view.Registry, statement.Schema, q.accepted); q.issuers == nil {
 		return q, refuse(CodeIssuerSuspended, nil, "query %q: none of the accepted issuers is in good standing", asked.ID)
 	}
-	if _, err := statement.Compile(policy.Context{Genesis: r.view.GenesisHash, Schema: &q.schema.Schema, Issuers: q.issuers}); err != nil {
+	if _, err := statement.Compile(policy.Context{Genesis: r.view.GenesisHash, Schema: &q.schema.Schema, Sets: r.sets, Issuers: q.issuers}); err != nil {
 		return q, refuse(CodeUnprovable, err, "query %q", asked.ID)
 	}
 	return q, nil

@@ -52,6 +52,7 @@ type texts struct {
 	identified, revocation, dev, crowd, smallCrowd, group, newer string
 	pseudonym, subjectTag, or, yes, no                           string
 	before, nothingBefore, adds                                  string
+	set, lostSet                                                 string
 }
 
 var explanationTexts = map[string]*texts{
@@ -65,7 +66,8 @@ var explanationTexts = map[string]*texts{
 		newer:      "%s: your credential is newer than the root that other wallets use now. Waiting a little hides you better.",
 		pseudonym:  "your pseudonym for “%s”", subjectTag: "the tag of the thing itself for “%s”", or: " or ", yes: "yes", no: "no",
 		before: "This verifier has learned from you before:", nothingBefore: "This verifier has learned nothing from you so far.",
-		adds: "This answer adds:",
+		adds: "This answer adds:", set: "The whole list “%s” (set %s) has %d members: --json shows them.",
+		lostSet: "%s is one of a list of values that this wallet keeps no longer (set %s)",
 	},
 	"zh-CN": {
 		identified: "请求方：%s（%s）。该方已在链上登记，并以其登记的密钥 %s 签署了本请求。应答将发送至 %s。",
@@ -77,7 +79,8 @@ var explanationTexts = map[string]*texts{
 		newer:      "%s：您的凭证比其他钱包目前使用的根更新，稍候再用更不易被识别。",
 		pseudonym:  "您在“%s”中的假名", subjectTag: "该物在“%s”中的标签", or: "或", yes: "是", no: "否",
 		before: "该验证方此前已从您处得知：", nothingBefore: "该验证方此前未从您处得知任何内容。",
-		adds: "本次应答将新增：",
+		adds: "本次应答将新增：", set: "完整名单“%s”（集合 %s）共 %d 项，可用 --json 查看。",
+		lostSet: "%s 为某名单所列之一，本钱包已不再保存该名单（集合 %s）",
 	},
 }
 

@@ -208,7 +208,11 @@ func (f *verifierFlags) printResult(out io.Writer, r *check.Result) {
 		if fact.Tags.SubjectTag != nil {
 			fmt.Fprintf(out, "    subject tag %s\n", fact.Tags.SubjectTag)
 		}
-		fmt.Fprintf(out, "    issued by one of %s\n", strings.Join(fact.Issuers, ", "))
+		if len(fact.Issuers) > 0 {
+			fmt.Fprintf(out, "    issued by one of %s\n", strings.Join(fact.Issuers, ", "))
+		} else {
+			fmt.Fprintf(out, "    issued by one of %d of the set %s\n", fact.IssuerCount, fact.IssuerSet)
+		}
 		fmt.Fprintf(out, "    a revocation takes effect here after at most %d seconds\n", fact.RevocationDelaySeconds)
 	}
 	if len(r.Facts) > 1 && r.OnePerson {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,13 @@ type publicPolicy struct {
 	Digest   credential.Digest `json:"digest"`
 	Text     []string          `json:"text"` // in the language asked for
 	Policy   *policy.Policy    `json:"policy"`
+	Sets     []publicSet       `json:"sets,omitempty"` // that it names, whole
+}
+
+// publicSet is a set as the chain has it.
+type publicSet struct {
+	Digest credential.Digest `json:"digest"`
+	Set    *policy.Set       `json:"set"`
 }
 
 func verifierPoliciesCommand(f *verifierFlags) *cobra.Command {
@@ -35,8 +43,9 @@ func verifierPoliciesCommand(f *verifierFlags) *cobra.Command {
 		Use:   "policies",
 		Short: "List what verifiers may ask, as registered on the chain",
 		Long: `Reads from the chain every registered policy, of all verifiers or of one, and says in words what it asks for. Anyone can:
-no token is needed.`,
+no token is needed. Lists that a policy names by digest are read, too: --json shows all their members.`,
 		Example: `  bulla verifier policies
+  bulla verifier policies --json | jq '.[].sets[].set.members'
   bulla verifier policies --verifier clinic --lang zh-CN`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,7 +99,7 @@ func (f *verifierFlags) policies(ctx context.Context) ([]publicPolicy, error) {
 		if only != "" && registered.Verifier != only {
 			continue
 		}
-		p, err := readPolicy(ctx, log, view, registered, f.language)
+		p, err := readPolicy(ctx, chain, log, view, registered, f.language)
 		if err != nil {
 			return nil, fmt.Errorf("policy %s of %s: %w", registered.ID, registered.Verifier, err)
 		}
@@ -100,7 +109,7 @@ func (f *verifierFlags) policies(ctx context.Context) ([]publicPolicy, error) {
 }
 
 // readPolicy reads a policy from the entry that registered it, and puts it into words.
-func readPolicy(ctx context.Context, log *client.Log, view *client.View, r entry.RegisteredPolicy, language string) (publicPolicy, error) {
+func readPolicy(ctx context.Context, chain *client.Client, log *client.Log, view *client.View, r entry.RegisteredPolicy, language string) (publicPolicy, error) {
 	raw, err := log.Entry(ctx, view.Checkpoint.Tree(), r.Entry)
 	if err != nil {
 		return publicPolicy{}, err
@@ -124,12 +133,36 @@ func readPolicy(ctx context.Context, log *client.Log, view *client.View, r entry
 	if digest, err := p.Digest(); err != nil || digest != r.Digest {
 		return publicPolicy{}, fmt.Errorf("entry %d has another policy than the registry says", r.Entry)
 	}
-	text, err := policyText(p, view.Registry, language)
-	return publicPolicy{p.ID, p.Verifier, p.Name, p.Purpose, r.Entry, r.Digest, text, p}, err
+	sets, err := readSets(ctx, chain, p)
+	if err != nil {
+		return publicPolicy{}, err
+	}
+	text, err := policyText(p, view.Registry, sets, language)
+	return publicPolicy{p.ID, p.Verifier, p.Name, p.Purpose, r.Entry, r.Digest, text, p, sets}, err
+}
+
+// readSets reads the sets that a policy names, each once.
+func readSets(ctx context.Context, chain *client.Client, p *policy.Policy) ([]publicSet, error) {
+	var sets []publicSet
+	for _, use := range p.SetUses() {
+		if slices.ContainsFunc(sets, func(s publicSet) bool { return s.Digest == use.Digest }) {
+			continue
+		}
+		set, err := chain.Set(ctx, use.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", use.Where, err)
+		}
+		sets = append(sets, publicSet{use.Digest, set})
+	}
+	return sets, nil
 }
 
 // policyText is what a policy asks for as of now, in words.
-func policyText(p *policy.Policy, registry *entry.Registry, language string) ([]string, error) {
+func policyText(p *policy.Policy, registry *entry.Registry, named []publicSet, language string) ([]string, error) {
+	var sets []*policy.Set
+	for _, s := range named {
+		sets = append(sets, s.Set)
+	}
 	lines := p.Explain(language)
 	schemas := func(id credential.Element) (*credential.Schema, error) {
 		s, ok := registry.Schema(id)
@@ -147,7 +180,7 @@ func policyText(p *policy.Policy, registry *entry.Registry, language string) ([]
 		if err != nil {
 			return nil, err
 		}
-		words, err := statements[i].Explain(schema, issuerNames(registry, language), language)
+		words, err := statements[i].Explain(policy.Context{Schema: schema, Sets: policy.SetsOf(sets...)}, issuerNames(registry, language), language)
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +204,9 @@ func printPolicies(out io.Writer, list []publicPolicy, language string) {
 		fmt.Fprintf(out, "%s  %s (%s)\n", p.ID, p.Name.In(language), p.Verifier)
 		for _, line := range p.Text {
 			fmt.Fprintf(out, "    %s\n", line)
+		}
+		for _, s := range p.Sets {
+			fmt.Fprintf(out, "    set %s  %s: %d members (--json lists them)\n", s.Digest, s.Set.Name().In(language), len(s.Set.Members()))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/tree"
@@ -14,6 +13,9 @@ import (
 type Context struct {
 	Genesis credential.Digest
 	Schema  *credential.Schema
+	// Sets has the sets that the statement names, which are on the chain before a policy that names them; nil where it
+	// names none.
+	Sets Sets
 	// Issuers are those of the statement's issuers that are in good standing at the root's seal.
 	Issuers []string
 	// Disclosed are the values of the claims to disclose, from the holder's credential: exactly those. Nil puts values
@@ -48,14 +50,18 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("query %q: %w: %w", s.Query, ErrUnprovable, err)
 	}
-	if most := 1 << (2 * shape.IssuerDepth); len(s.Issuers) > most {
-		return nil, fmt.Errorf("query %q: %d issuers, %s takes %d: %w", s.Query, len(s.Issuers), shape.Circuit, most, ErrUnprovable)
+	accepted, err := s.Accepted(c.Sets)
+	if err != nil {
+		return nil, err
+	}
+	if most := 1 << (2 * shape.IssuerDepth); len(accepted) > most {
+		return nil, fmt.Errorf("query %q: %d issuers, %s takes %d: %w", s.Query, len(accepted), shape.Circuit, most, ErrUnprovable)
 	}
 	out := &Compiled{Shape: shape, Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
-	if out.Issuers, err = s.issuerSet(shape, c.Issuers); err != nil {
+	if out.Issuers, err = s.issuerTree(shape.IssuerDepth, c); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
-	b := builder{schema: c.Schema, out: out}
+	b := builder{schema: c.Schema, sets: c.Sets, out: out}
 	for i := range s.Clauses {
 		if err := b.add(&s.Clauses[i]); err != nil {
 			return nil, fmt.Errorf("query %.100q, clause %d on %.100q: %w", s.Query, i+1, s.Clauses[i].Claim, err)
@@ -64,7 +70,7 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	if err := b.disclose(s.Disclose, c.Disclosed); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
-	if err := s.scopes(c, out); err != nil {
+	if err := s.scopes(c, len(accepted), out); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
 	if err := out.Clauses.Validate(); err != nil {
@@ -89,36 +95,21 @@ func (s *Statement) validateSchema(schema *credential.Schema) error {
 	return nil
 }
 
-// issuerSet refuses issuers that the statement does not accept.
-func (s *Statement) issuerSet(shape *credential.Shape, good []string) (*tree.Set, error) {
-	ids := make([]credential.Element, 0, len(good))
-	for _, did := range good {
-		if !slices.Contains(s.Issuers, did) {
-			return nil, fmt.Errorf("issuer %s is not accepted", did)
-		}
-		ids = append(ids, credential.IssuerID(did))
-	}
-	set, err := tree.NewSetOfDepth(shape.IssuerDepth, ids)
-	if err != nil {
-		return nil, fmt.Errorf("issuers in good standing: %w", err)
-	}
-	return set, nil
-}
-
-// scopes turns the scopes into field elements, where the schema lets them mean what they say.
-func (s *Statement) scopes(c Context, out *Compiled) error {
+// scopes turns the scopes into field elements, where the schema and the number of accepted issuers let them mean what they
+// say.
+func (s *Statement) scopes(c Context, accepted int, out *Compiled) error {
 	if s.Scope != nil && s.Scope.Once {
 		// One pseudonym a master secret is one a person only if every accepted issuer looks into the same register,
 		// and a person has one live credential there.
 		if !c.Schema.OnePerPerson {
 			return fmt.Errorf("once per person: schema %s does not declare one live credential per person: %w", c.Schema.Type, ErrUnprovable)
 		}
-		if c.Schema.EnrolmentRegister == credential.IssuerRegister && len(s.Issuers) > 1 {
+		if c.Schema.EnrolmentRegister == credential.IssuerRegister && accepted > 1 {
 			return fmt.Errorf("once per person: the accepted issuers of schema %s do not share an enrolment register: %w", c.Schema.Type, ErrUnprovable)
 		}
 	}
 	if s.SubjectScope != nil {
-		if err := s.validateSubjectRegister(c.Schema); err != nil {
+		if err := validateSubjectRegister(c.Schema, accepted); err != nil {
 			return err
 		}
 	}
@@ -127,11 +118,11 @@ func (s *Statement) scopes(c Context, out *Compiled) error {
 }
 
 // validateSubjectRegister: one tag a thing needs one register key behind all accepted issuers.
-func (s *Statement) validateSubjectRegister(schema *credential.Schema) error {
+func validateSubjectRegister(schema *credential.Schema, accepted int) error {
 	switch {
 	case schema.SubjectRegister == "":
 		return fmt.Errorf("subject tag: schema %s names no subject register: %w", schema.Type, ErrUnprovable)
-	case schema.SubjectRegister == credential.IssuerRegister && len(s.Issuers) > 1:
+	case schema.SubjectRegister == credential.IssuerRegister && accepted > 1:
 		return fmt.Errorf("subject tag: the accepted issuers of schema %s do not share a subject register: %w", schema.Type, ErrUnprovable)
 	}
 	return nil
@@ -151,6 +142,7 @@ func (s *Scope) element(verifier string, genesis credential.Digest) credential.E
 // builder fills the fixed slots of the circuit in the order of the clauses.
 type builder struct {
 	schema                             *credential.Schema
+	sets                               Sets
 	out                                *Compiled
 	intervals, equalities, memberships int
 }
@@ -177,8 +169,8 @@ func (b *builder) add(c *Clause) error {
 			return err
 		}
 		return b.equality(mode, slot, value)
-	case len(c.In) > 0:
-		return b.membership(mode, slot, claim, c.In)
+	case len(c.In) > 0 || !c.InSet.IsZero():
+		return b.membership(mode, slot, claim, c)
 	case c.Present:
 		// Whatever is there differs from an impossible value: no text hashes to 1, and a boolean or a number is
 		// never all ones above 64 bits.
@@ -231,21 +223,13 @@ func (b *builder) equality(mode credential.Mode, slot int, value credential.Elem
 	return nil
 }
 
-func (b *builder) membership(mode credential.Mode, slot int, claim credential.ClaimType, values []string) error {
+func (b *builder) membership(mode credential.Mode, slot int, claim credential.ClaimType, c *Clause) error {
 	if most := b.out.Shape.Memberships; b.memberships == most {
 		return fmt.Errorf("more than %d clauses on sets: %w", most, ErrUnprovable)
 	}
-	var members []credential.Element
-	for _, v := range values {
-		e, err := claim.Encode(v)
-		if err != nil {
-			return fmt.Errorf("value %.100q: %w", v, err)
-		}
-		members = append(members, e)
-	}
-	set, err := tree.NewSet(members)
+	set, err := c.valueTree(b.sets, setUse{b.out.Schema, slot}, claim)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnprovable, err)
+		return err
 	}
 	b.out.Clauses.Memberships[b.memberships] = credential.Membership{Mode: mode, Slot: uint8(slot), Root: set.Root()}
 	b.out.Sets[b.memberships] = set

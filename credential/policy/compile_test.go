@@ -185,7 +185,7 @@ func TestUnprovable(t *testing.T) {
 		if p.Queries[0].Schema != credential.ElementFromUint64(1) {
 			p.Queries[0].Schema = idOf(t, schema)
 		}
-		err := p.Check(now, known(t, schema))
+		err := p.Check(now, known(t, schema), nil)
 		if err == nil || !strings.Contains(err.Error(), test.names) || !strings.Contains(err.Error(), `query "title"`) {
 			t.Errorf("%s: error %v, want one that names %s", test.name, err, test.names)
 		}
@@ -233,7 +233,7 @@ func TestSmallCircuit(t *testing.T) {
 		if err := p.Validate(); (err == nil) != provable {
 			t.Errorf("policy with the circuit %q: %v", circuit, err)
 		}
-		if err := p.Check(now, known(t, schema)); err == nil || provable && !errors.Is(err, policy.ErrUnprovable) {
+		if err := p.Check(now, known(t, schema), nil); err == nil || provable && !errors.Is(err, policy.ErrUnprovable) {
 			t.Errorf("circuit %q: %v", circuit, err)
 		}
 	}
@@ -242,7 +242,7 @@ func TestSmallCircuit(t *testing.T) {
 	for i := range 257 {
 		p.Queries[0].Issuers = append(p.Queries[0].Issuers, fmt.Sprintf("did:web:%03d.example", i))
 	}
-	if err := p.Check(now, known(t, schema)); !errors.Is(err, policy.ErrUnprovable) || !strings.Contains(err.Error(), "257 issuers, presentation-small-1 takes 256") {
+	if err := p.Check(now, known(t, schema), nil); !errors.Is(err, policy.ErrUnprovable) || !strings.Contains(err.Error(), "257 issuers, presentation-small-1 takes 256") {
 		t.Errorf("257 issuers: %v", err)
 	}
 }
@@ -265,7 +265,7 @@ func TestProvableScopes(t *testing.T) {
 		p := purchase(t, schema)
 		change(p, schema)
 		p.Queries[0].Schema = idOf(t, schema)
-		if err := p.Check(now, known(t, schema)); err != nil {
+		if err := p.Check(now, known(t, schema), nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -314,7 +314,7 @@ func TestHostileStatements(t *testing.T) {
 		if _, err := s.Compile(context(schema)); err == nil || !strings.Contains(err.Error(), test.names) {
 			t.Errorf("%s: compile: %v, want an error that names %s", test.name, err, test.names)
 		}
-		if _, err := s.Explain(schema, strings.ToUpper, "en"); err == nil || !strings.Contains(err.Error(), test.names) {
+		if _, err := s.Explain(policy.Context{Schema: schema}, strings.ToUpper, "en"); err == nil || !strings.Contains(err.Error(), test.names) {
 			t.Errorf("%s: explain: %v, want an error that names %s", test.name, err, test.names)
 		}
 	}

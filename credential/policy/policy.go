@@ -45,8 +45,10 @@ type Query struct {
 	// take what the policy names and never choose.
 	Circuit string             `json:"circuit,omitempty"`
 	Schema  credential.Element `json:"schema"`
-	Issuers []string           `json:"issuers"` // DIDs, ascending, each once
-	Clauses []Clause           `json:"clauses"` // [] if none, never null
+	// Issuers are DIDs, ascending, each once. IssuerSet is the digest of a [Set] of them and stands there instead.
+	Issuers   []string          `json:"issuers,omitempty"`
+	IssuerSet credential.Digest `json:"issuer_set,omitzero"`
+	Clauses   []Clause          `json:"clauses"` // [] if none, never null
 	// Disclose names claims whose values the verifier wants to see.
 	Disclose []string `json:"disclose,omitempty"`
 	// Scope asks for a pseudonym, SubjectScope for a subject tag.
@@ -63,7 +65,7 @@ type Scope struct {
 }
 
 // Clause is one condition on a claim. Exactly one of these stands in it: bounds (at_least, at_most or both), a period
-// (at_least_ago or within_last), equals, in, present. Values are written as in credentials. In a statement, the bounds
+// (at_least_ago or within_last), equals, in, in_set, present. Values are written as in credentials. In a statement, the bounds
 // that follow from a period stand beside it.
 type Clause struct {
 	Claim      string   `json:"claim"`
@@ -73,9 +75,11 @@ type Clause struct {
 	WithinLast Period   `json:"within_last,omitempty"`  // dates: the claim lies between that long before today and today
 	Equals     any      `json:"equals,omitempty"`
 	In         []string `json:"in,omitempty"`
-	Present    bool     `json:"present,omitempty"`
-	Not        bool     `json:"not,omitempty"`    // the claim is there and the condition is false
-	AnyOf      bool     `json:"any_of,omitempty"` // one of these clauses suffices
+	// InSet is the digest of a [Set] of values: as In, by reference.
+	InSet   credential.Digest `json:"in_set,omitzero"`
+	Present bool              `json:"present,omitempty"`
+	Not     bool              `json:"not,omitempty"`    // the claim is there and the condition is false
+	AnyOf   bool              `json:"any_of,omitempty"` // one of these clauses suffices
 }
 
 // Parse reads a policy, formatted freely or not, and validates it.
@@ -184,7 +188,10 @@ func (q *Query) validate() error {
 	if q.Circuit != "" && !credential.ValidName(q.Circuit) {
 		return errors.New("its circuit is not a plain name")
 	}
-	if len(q.Issuers) == 0 || len(q.Issuers) > MaxIssuers {
+	switch {
+	case !q.IssuerSet.IsZero() && len(q.Issuers) > 0:
+		return errors.New("lists issuers and names a set of them: want one")
+	case q.IssuerSet.IsZero() && (len(q.Issuers) == 0 || len(q.Issuers) > MaxIssuers):
 		return fmt.Errorf("%d issuers, want 1 to %d", len(q.Issuers), MaxIssuers)
 	}
 	for i, did := range q.Issuers {
@@ -247,15 +254,15 @@ func (s *Scope) validate() error {
 
 func (c *Clause) validate() error {
 	forms := 0
-	for _, used := range []bool{c.AtLeast != "" || c.AtMost != "", c.AtLeastAgo != "", c.WithinLast != "", c.Equals != nil, len(c.In) > 0, c.Present} {
+	for _, used := range []bool{c.AtLeast != "" || c.AtMost != "", c.AtLeastAgo != "", c.WithinLast != "", c.Equals != nil, len(c.In) > 0, !c.InSet.IsZero(), c.Present} {
 		if used {
 			forms++
 		}
 	}
 	switch {
 	case forms != 1:
-		return errors.New("want exactly one of at_least/at_most, at_least_ago, within_last, equals, in, present")
-	case c.Not && len(c.In) > 0:
+		return errors.New("want exactly one of at_least/at_most, at_least_ago, within_last, equals, in, in_set, present")
+	case c.Not && (len(c.In) > 0 || !c.InSet.IsZero()):
 		return errors.New("a set cannot be negated")
 	case c.Not && c.Present:
 		return errors.New("that a claim is absent cannot be proven")

@@ -21,7 +21,8 @@ type Statement struct {
 	Now              credential.UnixTime `json:"now"`
 	FreshnessSeconds int                 `json:"freshness_seconds"`
 	Schema           credential.Element  `json:"schema"`
-	Issuers          []string            `json:"issuers"`
+	Issuers          []string            `json:"issuers,omitempty"`
+	IssuerSet        credential.Digest   `json:"issuer_set,omitzero"`
 	Clauses          []Clause            `json:"clauses"`
 	Disclose         []string            `json:"disclose,omitempty"`
 	Scope            *Scope              `json:"scope,omitempty"`
@@ -47,7 +48,7 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 		}
 		s := Statement{
 			Version: 1, Verifier: p.Verifier, Policy: digest, Query: q.ID, Circuit: q.Circuit, Now: credential.UnixTimeOf(now),
-			FreshnessSeconds: p.FreshnessSeconds, Schema: q.Schema, Issuers: q.Issuers, Clauses: []Clause{},
+			FreshnessSeconds: p.FreshnessSeconds, Schema: q.Schema, Issuers: q.Issuers, IssuerSet: q.IssuerSet, Clauses: []Clause{},
 			Disclose: q.Disclose, Scope: q.Scope, SubjectScope: q.SubjectScope,
 		}
 		for i, c := range q.Clauses {
@@ -94,7 +95,10 @@ func (s *Statement) Validate() error {
 	if err := validateNow(s.Now.Time()); err != nil {
 		return fmt.Errorf("statement %.100q: %w", s.Query, err)
 	}
-	q := Query{ID: s.Query, Circuit: s.Circuit, Issuers: s.Issuers, Clauses: slices.Clone(s.Clauses), Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope}
+	q := Query{
+		ID: s.Query, Circuit: s.Circuit, Issuers: s.Issuers, IssuerSet: s.IssuerSet, Clauses: slices.Clone(s.Clauses),
+		Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope,
+	}
 	for i := range q.Clauses {
 		q.Clauses[i] = q.Clauses[i].unresolved()
 	}
@@ -178,8 +182,8 @@ func claimOf(schema *credential.Schema, name string) (credential.ClaimType, erro
 }
 
 // Check compiles every query of the policy as of now, with all its issuers in good standing, and returns the first
-// reason why it could never be proven.
-func (p *Policy) Check(now time.Time, schemas Schemas) error {
+// reason why it could never be proven. sets has those that the policy names; it may be nil where it names none.
+func (p *Policy) Check(now time.Time, schemas Schemas, sets Sets) error {
 	statements, err := p.Resolve(now, schemas)
 	if err != nil {
 		return err
@@ -189,7 +193,11 @@ func (p *Policy) Check(now time.Time, schemas Schemas) error {
 		if err != nil {
 			return err
 		}
-		if _, err := statements[i].Compile(Context{Schema: schema, Issuers: statements[i].Issuers}); err != nil {
+		accepted, err := statements[i].Accepted(sets)
+		if err != nil {
+			return fmt.Errorf("policy %s: %w", p.ID, err)
+		}
+		if _, err := statements[i].Compile(Context{Schema: schema, Sets: sets, Issuers: accepted}); err != nil {
 			return fmt.Errorf("policy %s: %w", p.ID, err)
 		}
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/bulla-id/bulla/credential"
@@ -12,8 +13,9 @@ import (
 type words struct {
 	between, atLeast, atMost, notBefore, notAfter       string
 	equals, in, present, not, either                    string
+	inSet, ofSet, standing, issuerSet                   string
 	ago, within                                         string
-	yes, no, comma                                      string
+	yes, no, comma, colon                               string
 	disclosed, pseudonym, oncePerPerson, sharedScope    string
 	subjectTag, sharedTag, oncePerThing                 string
 	nothingElse, unlinkable                             string
@@ -24,10 +26,13 @@ var phrases = map[string]words{
 	"en": {
 		between: "%s is between %s and %s", atLeast: "%s is at least %s", atMost: "%s is at most %s",
 		notBefore: "%s is %s or later", notAfter: "%s is %s or earlier",
-		equals: "%s is %s", in: "%s is one of: %s", present: "%s is stated", not: "it is not true that %s (but it is stated)",
+		equals: "%s is %s", in: "%s is one of: %s", present: "%s is stated",
+		inSet: "%s is one of the %s values of “%s” (set %s…)", ofSet: "%s (all of “%s”, set %s…)",
+		issuerSet: "one of the %s members of “%s” (set %s…)", standing: "%s, of which %s may be accepted today",
+		not:    "it is not true that %s (but it is stated)",
 		either: "at least one of these holds: %s",
 		ago:    "%s (at least %s ago)", within: "%s (within the last %s)",
-		yes: "yes", no: "no", comma: "; ",
+		yes: "yes", no: "no", comma: "; ", colon: ": ",
 		disclosed: "The verifier sees the value of: %s.", pseudonym: "The verifier receives a pseudonym of yours for the service “%s”: it will recognise you there.",
 		oncePerPerson: "This works once per person.", sharedScope: "The verifier receives a pseudonym of yours that other verifiers receive too (shared scope %s): they will recognise you.",
 		subjectTag:   "The verifier receives a tag of the thing itself for “%s”. Its register and everyone who ever held it can compute that tag.",
@@ -40,10 +45,13 @@ var phrases = map[string]words{
 	"zh-CN": {
 		between: "%s在 %s 与 %s 之间", atLeast: "%s不少于 %s", atMost: "%s不多于 %s",
 		notBefore: "%s不早于 %s", notAfter: "%s不晚于 %s",
-		equals: "%s为 %s", in: "%s为以下之一：%s", present: "已载明%s", not: "以下不成立（但已载明）：%s",
+		equals: "%s为 %s", in: "%s为以下之一：%s", present: "已载明%s",
+		inSet: "%s为所列 %s 项之一：“%s”（集合 %s…）", ofSet: "%s（即“%s”的全部，集合 %s…）",
+		issuerSet: " %s 个“%s”成员之一（集合 %s…）", standing: "%s，其中目前可接受 %s 个",
+		not:    "以下不成立（但已载明）：%s",
 		either: "以下至少一项成立：%s",
 		ago:    "%s（至少 %s前）", within: "%s（最近 %s内）",
-		yes: "是", no: "否", comma: "；",
+		yes: "是", no: "否", comma: "；", colon: "：",
 		disclosed: "验证方将看到以下内容的值：%s。", pseudonym: "验证方将得到您在服务“%s”中的假名，并能在该服务中再次认出您。",
 		oncePerPerson: "每人仅限一次。", sharedScope: "验证方将得到您的假名；其他验证方也会得到同一假名（共用范围 %s），并能再次认出您。",
 		subjectTag:   "验证方将得到该物在“%s”中的标签；其登记机构以及曾经的持有人都能计算出此标签。",
@@ -71,9 +79,10 @@ type Explanation struct {
 	Shown []string `json:"shown"` // what the verifier sees, and whether visits can be linked
 }
 
-// Explain says in a language ("zh-CN" or "en") what the statement proves and shows. issuerName gives the name of an
-// issuer for people.
-func (s *Statement) Explain(schema *credential.Schema, issuerName func(did string) string, language string) (Explanation, error) {
+// Explain says in a language ("zh-CN" or "en") what the statement proves and shows. Of the context it takes schema, sets
+// and issuers: those in good standing, or nil for all that are accepted. issuerName gives the name of an issuer for people.
+func (s *Statement) Explain(c Context, issuerName func(did string) string, language string) (Explanation, error) {
+	schema := c.Schema
 	if err := s.Validate(); err != nil {
 		return Explanation{}, fmt.Errorf("explain: %w", err)
 	}
@@ -82,13 +91,14 @@ func (s *Statement) Explain(schema *credential.Schema, issuerName func(did strin
 	}
 	w := wordsIn(language)
 	var e Explanation
-	var names, either []string
-	for _, did := range s.Issuers {
-		names = append(names, issuerName(did))
+	var either []string
+	issuers, err := s.issuersText(c, w, issuerName, language)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("explain: %w", err)
 	}
-	e.Facts = append(e.Facts, fmt.Sprintf(w.issuedBy, strings.Join(names, w.comma)))
+	e.Facts = append(e.Facts, fmt.Sprintf(w.issuedBy, issuers))
 	for i := range s.Clauses {
-		text, err := s.Clauses[i].Text(schema, language)
+		text, err := s.Clauses[i].Text(schema, c.Sets, language)
 		if err != nil {
 			return Explanation{}, fmt.Errorf("explain query %q, clause %d: %w", s.Query, i+1, err)
 		}
@@ -103,6 +113,58 @@ func (s *Statement) Explain(schema *credential.Schema, issuerName func(did strin
 	}
 	e.Shown = s.shown(w, schema, language)
 	return e, nil
+}
+
+// maxListed is how many members of a set are listed in a sentence. A name alone could hide that there is only one.
+const maxListed = 20
+
+// issuersText names the issuers, or the set of them where they are many.
+func (s *Statement) issuersText(c Context, w words, issuerName func(did string) string, language string) (string, error) {
+	accepted, err := s.Accepted(c.Sets)
+	if err != nil {
+		return "", err
+	}
+	good := c.Issuers
+	if good == nil {
+		good = accepted
+	}
+	var names []string
+	if s.IssuerSet.IsZero() || len(good) <= maxListed {
+		for _, did := range good {
+			names = append(names, issuerName(did))
+		}
+	}
+	listed := strings.Join(names, w.comma)
+	if s.IssuerSet.IsZero() {
+		return listed, nil
+	}
+	set, err := c.Sets.get(s.IssuerSet, IssuerSet)
+	if err != nil {
+		return "", err
+	}
+	name, digest := set.Name().In(language), short(set.digest)
+	text := fmt.Sprintf(w.issuerSet, number(len(accepted), language), name, digest)
+	switch {
+	case len(good) == len(accepted) && listed != "":
+		return fmt.Sprintf(w.ofSet, listed, name, digest), nil
+	case len(good) == len(accepted):
+		return text, nil
+	case listed != "":
+		return fmt.Sprintf(w.standing, text, number(len(good), language)) + w.colon + listed, nil
+	}
+	return fmt.Sprintf(w.standing, text, number(len(good), language)), nil
+}
+
+// short is the beginning of a digest, for people; whoever lists the members sees the whole.
+func short(d credential.Digest) string { return d.String()[:12] }
+
+// number writes a count as the language does.
+func number(n int, language string) string {
+	text := strconv.Itoa(n)
+	if language != "zh-CN" && len(text) > 3 { // a set has at most 4,096
+		return text[:len(text)-3] + "," + text[len(text)-3:]
+	}
+	return text
 }
 
 func (s *Statement) shown(w words, schema *credential.Schema, language string) []string {
@@ -150,21 +212,21 @@ func (p *Policy) Explain(language string) []string {
 	return lines
 }
 
-// Text is the resolved clause in words, without a full stop.
-func (c *Clause) Text(schema *credential.Schema, language string) (string, error) {
+// Text is the resolved clause in words, without a full stop. sets has the set that it names, if it names one.
+func (c *Clause) Text(schema *credential.Schema, sets Sets, language string) (string, error) {
 	claim, err := claimOf(schema, c.Claim)
 	if err != nil {
 		return "", err
 	}
 	w := wordsIn(language)
-	text, err := c.condition(claim, w, language)
+	text, err := c.condition(claim, sets, w, language)
 	if err != nil || !c.Not {
 		return text, err
 	}
 	return fmt.Sprintf(w.not, text), nil
 }
 
-func (c *Clause) condition(claim credential.ClaimType, w words, language string) (string, error) {
+func (c *Clause) condition(claim credential.ClaimType, sets Sets, w words, language string) (string, error) {
 	name := claim.Title(language)
 	value := func(s string) string {
 		if claim.Unit != nil && claim.Unit.In(language) != "" {
@@ -190,15 +252,34 @@ func (c *Clause) condition(claim credential.ClaimType, w words, language string)
 	case c.Equals != nil:
 		return fmt.Sprintf(w.equals, name, valueText(c.Equals, value, w)), nil
 	case len(c.In) > 0:
-		var values []string
-		for _, v := range c.In {
-			values = append(values, value(v))
+		return fmt.Sprintf(w.in, name, listText(c.In, value, w)), nil
+	case !c.InSet.IsZero():
+		set, err := sets.get(c.InSet, ValueSet)
+		if err != nil {
+			return "", err
 		}
-		return fmt.Sprintf(w.in, name, strings.Join(values, w.comma)), nil
+		return set.condition(name, value, w, language), nil
 	case c.Present:
 		return fmt.Sprintf(w.present, name), nil
 	}
 	return "", fmt.Errorf("clause on %q says nothing", c.Claim)
+}
+
+// condition says of a claim that its value is a member.
+func (s *Set) condition(claim string, value func(string) string, w words, language string) string {
+	name, digest, members := s.Name().In(language), short(s.digest), s.Members()
+	if len(members) <= maxListed {
+		return fmt.Sprintf(w.ofSet, fmt.Sprintf(w.in, claim, listText(members, value, w)), name, digest)
+	}
+	return fmt.Sprintf(w.inSet, claim, number(len(members), language), name, digest)
+}
+
+func listText(values []string, text func(string) string, w words) string {
+	var out []string
+	for _, v := range values {
+		out = append(out, text(v))
+	}
+	return strings.Join(out, w.comma)
 }
 
 func valueText(v any, text func(string) string, w words) string {

@@ -38,15 +38,15 @@ func TestClauseTexts(t *testing.T) {
 	for _, test := range tests {
 		resolved := statement(t, schema, test.clause).Clauses[0]
 		for language, want := range map[string]string{"en": test.english, "zh-CN": test.chinese} {
-			if got, err := resolved.Text(schema, language); err != nil || got != want {
+			if got, err := resolved.Text(schema, nil, language); err != nil || got != want {
 				t.Errorf("%+v in %s:\n%s, %v, want\n%s", test.clause, language, got, err, want)
 			}
 		}
 	}
-	if _, err := (&policy.Clause{Claim: "height", Present: true}).Text(schema, "en"); err == nil {
+	if _, err := (&policy.Clause{Claim: "height", Present: true}).Text(schema, nil, "en"); err == nil {
 		t.Error("a clause on a claim that is not there has a text")
 	}
-	if _, err := (&policy.Clause{Claim: "area"}).Text(schema, "en"); err == nil {
+	if _, err := (&policy.Clause{Claim: "area"}).Text(schema, nil, "en"); err == nil {
 		t.Error("a clause that says nothing has a text")
 	}
 }
@@ -110,7 +110,7 @@ This visit cannot be linked to others by what is sent, beyond what these facts n
 A revocation takes effect here after at most 3600 seconds beyond the seal interval.`},
 	}
 	for _, test := range tests {
-		e, err := test.statement.Explain(schema, func(did string) string { return names[did] }, test.language)
+		e, err := test.statement.Explain(policy.Context{Schema: schema}, func(did string) string { return names[did] }, test.language)
 		got := strings.Join(slices.Concat(e.Facts, []string{"-"}, e.Shown), "\n")
 		if err != nil || got != test.want {
 			t.Errorf("%s:\n%s\n%v, want\n%s", test.name, got, err, test.want)
@@ -145,7 +145,7 @@ func TestMissingTexts(t *testing.T) {
 		{Claim: "area", AtLeast: "1.0"}:  "area is at least 1.0",
 		{Claim: "right", Equals: "heir"}: "Right is heir",
 	} {
-		if got, err := clause.Text(schema, "en"); err != nil || got != want {
+		if got, err := clause.Text(schema, nil, "en"); err != nil || got != want {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	}

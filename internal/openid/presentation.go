@@ -2,6 +2,7 @@ package openid
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ const (
 	SelfIssued      = "https://self-issued.me/v2" // aud, as the wallet is not known
 	ClientIDPrefix  = "decentralized_identifier:" // client_id is this and the registered DID
 	PolicyInfo      = "vnd.bulla.policy+json"     // format of our verifier_info
+	SetsInfo        = "vnd.bulla.sets+json"       // format of the second one, where the policy names sets
 	ProofSystem     = "groth16-bn254"             // system of zk_system_type
 	ResultType      = "presentation-result+jwt"   // typ of the signed result
 	MaxLifetime     = 15 * 60                     // seconds between iat and exp, at most
@@ -36,7 +38,7 @@ type RequestObject struct {
 	ExpiresAt      credential.UnixTime `json:"exp"`
 	Query          DCQL                `json:"dcql_query"`
 	ClientMetadata ClientMetadata      `json:"client_metadata"`
-	VerifierInfo   []VerifierInfo      `json:"verifier_info"` // one, with our policy
+	VerifierInfo   []VerifierInfo      `json:"verifier_info"` // our policy, and where its sets are if it names any
 }
 
 // ClientMetadata says what the verifier can read.
@@ -59,6 +61,36 @@ func OurFormats() map[string]FormatInfo {
 type VerifierInfo struct {
 	Format string          `json:"format"`
 	Data   json.RawMessage `json:"data"`
+}
+
+// SetsLocation says where the sets that a policy names are served, by digest: below this address, which ends in a slash.
+type SetsLocation struct {
+	URI string `json:"uri"`
+}
+
+// RegisteredPolicy is the policy that the request carries, and where its sets are: empty if it names none.
+func (r *RequestObject) RegisteredPolicy() (p *policy.Policy, setsURI string, err error) {
+	infos := r.VerifierInfo
+	if len(infos) == 0 || len(infos) > 2 || infos[0].Format != PolicyInfo || len(infos) == 2 && infos[1].Format != SetsInfo {
+		return nil, "", errors.New("verifier_info must have the policy, where its sets are, and nothing else")
+	}
+	if p, err = policy.Parse(infos[0].Data); err != nil {
+		return nil, "", fmt.Errorf("verifier_info: %w", err)
+	}
+	if named := len(p.SetUses()) > 0; named != (len(infos) == 2) {
+		return nil, "", errors.New("verifier_info must say where sets are if, and only if, the policy names any")
+	}
+	if len(infos) == 1 {
+		return p, "", nil
+	}
+	var at SetsLocation
+	if err := credential.ParseStrict(infos[1].Data, &at); err != nil {
+		return nil, "", fmt.Errorf("verifier_info: where the sets are: %w", err)
+	}
+	if at.URI == "" || !strings.HasSuffix(at.URI, "/") {
+		return nil, "", errors.New("verifier_info: where the sets are: want an address that ends in a slash")
+	}
+	return p, at.URI, nil
 }
 
 // DCQL is the query.

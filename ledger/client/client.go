@@ -42,6 +42,8 @@ var (
 	ErrRootTooOld = errors.New("active root is too old")
 	// ErrSealAhead is returned for a seal that is ahead of our clock by more than the chain's skew.
 	ErrSealAhead = errors.New("seal is ahead of our clock")
+	// ErrNoSet is returned for a set that the host does not have.
+	ErrNoSet = errors.New("ledger has no such set")
 	// ErrTooManySeals is returned when answering would need more seals than the limits allow.
 	ErrTooManySeals = errors.New("too many seals to walk")
 )

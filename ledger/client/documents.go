@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bulla-id/bulla/credential"
+	policies "github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -27,6 +28,30 @@ func (c *Client) CensusAt(ctx context.Context, seal entry.Seal) (*entry.Census, 
 		return nil, err
 	}
 	return census, nil
+}
+
+// Set is the set of a digest that policies name. The ledger registers no policy whose sets it does not have, so that one that is
+// missing ([ErrNoSet]) belongs to no registered policy, or the host keeps it back. The host learns that somebody asks for
+// it: wallets take it from the verifier that asks them, who knows already.
+func (c *Client) Set(ctx context.Context, digest credential.Digest) (*policies.Set, error) {
+	name := "set/" + digest.String()
+	data, ok := c.documents.Get(name)
+	if !ok {
+		var err error
+		data, err = c.http.get(ctx, "/"+name, policies.MaxSetSize, 0)
+		if isMissing(err) {
+			return nil, fmt.Errorf("set %s: %w", digest, ErrNoSet)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	set, err := policies.ParseSetNamed(digest, data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTampered, err)
+	}
+	c.documents.Put(name, data)
+	return set, nil
 }
 
 // document reads canonical JSON that is named by its digest.

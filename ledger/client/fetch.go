@@ -39,6 +39,7 @@ var (
 	ErrSequence      = &Problem{Code: "sequence"}         // not the signer's next number
 	ErrAuthority     = &Problem{Code: "authority"}        // the chain does not know signer or key
 	ErrSuspended     = &Problem{Code: "issuer-suspended"} // governance stopped the signer's entries
+	ErrConflict      = &Problem{Code: "conflict"}         // there already, or not in the state that the entry changes
 	ErrQuota         = &Problem{Code: "quota"}            // governance allows no more credentials
 	ErrDuplicateLeaf = &Problem{Code: "duplicate-leaf"}   // a leaf enters once, ever
 	ErrRevoked       = &Problem{Code: "revoked"}          // revoked is final

@@ -41,6 +41,7 @@ func payloads(t testing.TB) []entry.Payload {
 		entry.CredentialsRevoked{Leaves: []uint64{1<<53 - 1}},
 		entry.VerifierRegistered{DID: did, Name: name, Keys: keys, ResponseURIs: []string{"https://land.example/oid4vp/"}},
 		entry.PolicyRegistered{Policy: json.RawMessage(`{"version":1}`)},
+		entry.SetRegistered{Set: credential.DigestOf(nil), Kind: "values", Name: name, Part: 1, Parts: 3, Members: []string{"c", "d"}},
 		entry.ScopeRegistered{Service: "ballot", Consumer: "did:web:a", Verifiers: []string{"did:web:a", "did:web:b"}},
 		entry.VerifyingKeyListed{Key: listed},
 		entry.Seal{Height: 1, Time: 5, Previous: credential.DigestOf(nil), PreviousAt: 3, ActiveRoot: credential.ElementFromUint64(9), Leaves: 4},

@@ -33,6 +33,7 @@ const (
 	KindAuditAnchored         Kind = "audit-anchored"         // the issuer
 	KindVerifierRegistered    Kind = "verifier-registered"    // governance
 	KindPolicyRegistered      Kind = "policy-registered"      // the verifier
+	KindSetRegistered         Kind = "set-registered"         // the verifier
 	KindScopeRegistered       Kind = "scope-registered"       // governance
 	KindVerifyingKeyListed    Kind = "verifying-key-listed"   // governance
 	KindSeal                  Kind = "seal"                   // the operator
@@ -146,6 +147,25 @@ type PolicyRegistered struct {
 	Policy json.RawMessage `json:"policy"` // a policy.Policy as canonical JSON
 }
 
+// MaxSetParts is how many entries a set may take.
+const MaxSetParts = 16
+
+// SetRegistered is a part of a set that policies name by its digest. The parts of a set come in order, one after the other
+// among the entries of their signer that register sets; each says the same of the whole.
+type SetRegistered struct {
+	Set     credential.Digest `json:"set"`     // SHA-256 of the whole as a policy.SetDocument in canonical JSON
+	Kind    string            `json:"kind"`    // of the whole
+	Name    credential.Text   `json:"name"`    // of the whole
+	Part    int               `json:"part"`    // from 0
+	Parts   int               `json:"parts"`   // how many there are
+	Members []string          `json:"members"` // of this part
+}
+
+// SameSet tells whether two parts say the same of the whole.
+func (p SetRegistered) SameSet(o SetRegistered) bool {
+	return p.Set == o.Set && p.Kind == o.Kind && p.Name == o.Name && p.Parts == o.Parts
+}
+
 // ScopeRegistered creates a shared scope: several verifiers, one pseudonym, one service that consumes it.
 type ScopeRegistered struct {
 	Service   string   `json:"service"`   // a plain name
@@ -183,6 +203,7 @@ func (CredentialsRevoked) kind() Kind    { return KindCredentialsRevoked }
 func (AuditAnchored) kind() Kind         { return KindAuditAnchored }
 func (VerifierRegistered) kind() Kind    { return KindVerifierRegistered }
 func (PolicyRegistered) kind() Kind      { return KindPolicyRegistered }
+func (SetRegistered) kind() Kind         { return KindSetRegistered }
 func (ScopeRegistered) kind() Kind       { return KindScopeRegistered }
 func (VerifyingKeyListed) kind() Kind    { return KindVerifyingKeyListed }
 func (Seal) kind() Kind                  { return KindSeal }
@@ -223,6 +244,7 @@ var parsers = map[Kind]func([]byte) (Payload, error){
 	KindAuditAnchored:         parseAs[AuditAnchored],
 	KindVerifierRegistered:    parseAs[VerifierRegistered],
 	KindPolicyRegistered:      parseAs[PolicyRegistered],
+	KindSetRegistered:         parseAs[SetRegistered],
 	KindScopeRegistered:       parseAs[ScopeRegistered],
 	KindVerifyingKeyListed:    parseAs[VerifyingKeyListed],
 	KindSeal:                  parseAs[Seal],

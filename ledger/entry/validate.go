@@ -170,6 +170,19 @@ func (p PolicyRegistered) Validate() error {
 	return nil
 }
 
+// Validate checks the part; the state machine checks the whole.
+func (p SetRegistered) Validate() error {
+	switch {
+	case p.Set.IsZero():
+		return errors.New("the digest of the set is missing")
+	case p.Parts < 1 || p.Parts > MaxSetParts || p.Part < 0 || p.Part >= p.Parts:
+		return fmt.Errorf("part %d of %d, want 0 to %d of at most %d", p.Part, p.Parts, p.Parts-1, MaxSetParts)
+	case len(p.Members) == 0 || len(p.Members) > maxIssuers:
+		return fmt.Errorf("%d members, want 1 to %d", len(p.Members), maxIssuers)
+	}
+	return nil
+}
+
 // Validate checks the names.
 func (p ScopeRegistered) Validate() error {
 	if !credential.ValidName(p.Service) {

@@ -30,10 +30,7 @@ func ParseAsked(genesis credential.Digest, payload []byte) (*Asked, error) {
 // NewAsked checks that a request is one that we make: our format and circuit only, one statement for each query of the
 // policy it carries.
 func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked, error) {
-	if len(request.VerifierInfo) != 1 || request.VerifierInfo[0].Format != openid.PolicyInfo {
-		return nil, errors.New("request does not carry exactly one policy")
-	}
-	p, err := policy.Parse(request.VerifierInfo[0].Data)
+	p, _, err := request.RegisteredPolicy()
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}

@@ -42,6 +42,8 @@ type Sealed struct {
 type Checker struct {
 	Chain Chain
 	Keys  []*keys.VerifyingKey // those that we have the bytes of; the chain says which of them count
+	// Sets has the sets that the policies name. Nobody can change one under its digest. Nil where they name none.
+	Sets  policy.Sets
 	Clock func() time.Time
 }
 
@@ -49,7 +51,8 @@ type Checker struct {
 type Fact struct {
 	Statement    *policy.Statement
 	Schema       *credential.Schema
-	Issuers      []string // the issuer set: one of these issued the credential
+	Sets         policy.Sets // those that the statement names
+	Issuers      []string    // the issuer set: one of these issued the credential
 	Root         credential.Element
 	Seal         Sealed
 	Disclosed    credential.Claims
@@ -139,14 +142,18 @@ func (c *Checker) recompute(ctx context.Context, asked *Asked, a answer, now tim
 	if !ok {
 		return refuse(IssuerSet, nil)
 	}
-	issuers, err := seal.Registry.InGoodStanding(s.Schema, s.Issuers)
+	accepted, err := s.Accepted(c.Sets)
+	if err != nil { // we asked with it, so this is our failure
+		return Fact{}, presentation.Public{}, err
+	}
+	issuers, err := seal.Registry.InGoodStanding(s.Schema, accepted)
 	if err != nil {
 		return refuse(IssuerSet, err)
 	}
 	if err := validateDisclosed(s, &schema.Schema, a.Disclosed); err != nil {
 		return refuse(DisclosureMismatch, err)
 	}
-	compiled, err := s.Compile(policy.Context{Genesis: asked.Genesis, Schema: &schema.Schema, Issuers: issuers, Disclosed: disclosedOf(a)})
+	compiled, err := s.Compile(policy.Context{Genesis: asked.Genesis, Schema: &schema.Schema, Sets: c.Sets, Issuers: issuers, Disclosed: disclosedOf(a)})
 	if err != nil { // we asked for it, so this is our failure
 		return Fact{}, presentation.Public{}, fmt.Errorf("compile what was asked: %w", err)
 	}
@@ -160,7 +167,7 @@ func (c *Checker) recompute(ctx context.Context, asked *Asked, a answer, now tim
 	public.N, public.Link, public.Item = a.N, a.Link, a.Item
 	public.Pseudonym, public.SubjectTag = a.Pseudonym, a.SubjectTag
 	return Fact{
-		Statement: s, Schema: &schema.Schema, Issuers: issuers, Root: a.Root, Seal: seal, Disclosed: a.Disclosed,
+		Statement: s, Schema: &schema.Schema, Sets: c.Sets, Issuers: issuers, Root: a.Root, Seal: seal, Disclosed: a.Disclosed,
 		Scope: compiled.Scope, Pseudonym: a.Pseudonym, SubjectScope: compiled.SubjectScope, SubjectTag: a.SubjectTag,
 	}, public, nil
 }

@@ -44,13 +44,20 @@ type ResultFact struct {
 	Clauses   []policy.Clause     `json:"clauses"`
 	Disclosed credential.Claims   `json:"disclosed,omitempty"`
 	Tags      ResultTags          `json:"tags"`
-	Issuers   []string            `json:"issuers"` // one of these, never which
-	Root      credential.Element  `json:"root"`
-	Seal      ResultSeal          `json:"seal"`
+	// Issuers are those that were in good standing: it is one of them, never said which. Where the policy names a set and
+	// more than [maxIssuers] were, their number stands there instead.
+	Issuers     []string           `json:"issuers,omitempty"`
+	IssuerSet   credential.Digest  `json:"issuer_set,omitzero"`
+	IssuerCount int                `json:"issuer_count"`
+	Root        credential.Element `json:"root"`
+	Seal        ResultSeal         `json:"seal"`
 	// RevocationDelaySeconds is the longest that a revocation may have been in the ledger without effect here.
 	RevocationDelaySeconds int               `json:"revocation_delay_seconds"`
 	VerifyingKey           credential.Digest `json:"verifying_key"`
 }
+
+// maxIssuers is how many issuers of a set a result lists: thousands would not fit a token.
+const maxIssuers = 100
 
 // ResultTags are the pseudonym and the subject tag with their scopes, where asked.
 type ResultTags struct {
@@ -101,7 +108,7 @@ func (f *Fact) describe(terms ChainTerms) (ResultFact, error) {
 	out := ResultFact{
 		Query: s.Query, Statement: credential.DigestOf(text), Now: s.Now, Schema: s.Schema, Type: f.Schema.Type,
 		Holds: map[string][]string{}, Learned: map[string][]string{}, Clauses: s.Clauses, Disclosed: f.Disclosed,
-		Issuers: f.Issuers, Root: f.Root, Seal: ResultSeal{f.Seal.Height, credential.UnixTimeOf(f.Seal.Time)},
+		IssuerSet: s.IssuerSet, IssuerCount: len(f.Issuers), Root: f.Root, Seal: ResultSeal{f.Seal.Height, credential.UnixTimeOf(f.Seal.Time)},
 		RevocationDelaySeconds: int(terms.SealInterval/time.Second) + s.FreshnessSeconds, VerifyingKey: f.VerifyingKey,
 	}
 	if s.Scope != nil {
@@ -110,10 +117,13 @@ func (f *Fact) describe(terms ChainTerms) (ResultFact, error) {
 	if s.SubjectScope != nil {
 		out.Tags.SubjectScope, out.Tags.SubjectTag = s.SubjectScope, &f.SubjectTag
 	}
-	shown := *s
-	shown.Issuers = f.Issuers // those that were in good standing, not all that were accepted
+	if s.IssuerSet.IsZero() || len(f.Issuers) <= maxIssuers {
+		out.Issuers = f.Issuers
+	}
+	// Issuers in good standing are named, not all that were accepted.
+	c := policy.Context{Schema: f.Schema, Sets: f.Sets, Issuers: f.Issuers}
 	for _, language := range policy.Languages() {
-		e, err := shown.Explain(f.Schema, f.issuerName(language), language)
+		e, err := s.Explain(c, f.issuerName(language), language)
 		if err != nil {
 			return ResultFact{}, err
 		}

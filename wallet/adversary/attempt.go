@@ -20,6 +20,7 @@ import (
 // Attempt is a presentation that may be a lie: every field can be replaced before [Adversary.Prove].
 type Attempt struct {
 	Statement  policy.Statement
+	Sets       policy.Sets   // that the statement names; nil where it names none
 	System     openid.System // its VerifyingKey chooses the prover
 	Challenge  credential.Element
 	N          credential.Element // 31 random bytes; the same for all of an honest response
@@ -89,7 +90,11 @@ func (a *Adversary) inputs(ctx context.Context, t *Attempt) (public presentation
 	}
 	issuers := t.Issuers
 	if issuers == nil {
-		if issuers, err = registry.InGoodStanding(t.Statement.Schema, t.Statement.Issuers); err != nil {
+		accepted, err := t.Statement.Accepted(t.Sets)
+		if err != nil {
+			return public, private, nil, err
+		}
+		if issuers, err = registry.InGoodStanding(t.Statement.Schema, accepted); err != nil {
 			return public, private, nil, err
 		}
 	}
@@ -104,7 +109,7 @@ func (a *Adversary) inputs(ctx context.Context, t *Attempt) (public presentation
 		return public, private, nil, fmt.Errorf("schema %s is not on the chain", t.Statement.Schema)
 	}
 	compiled, err := t.Statement.Compile(policy.Context{
-		Genesis: t.Credential.Issued.Genesis, Schema: &registered.Schema, Issuers: issuers, Disclosed: disclosed,
+		Genesis: t.Credential.Issued.Genesis, Schema: &registered.Schema, Sets: t.Sets, Issuers: issuers, Disclosed: disclosed,
 	})
 	if err != nil {
 		return public, private, nil, err
