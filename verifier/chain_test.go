@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -47,21 +48,34 @@ func TestOnChain(t *testing.T) {
 	}
 	strict := ask
 	strict.ID, strict.FreshnessSeconds = "strict", 1
+	registries, districts := countySets(t)
+	counties := ask
+	counties.ID, counties.Queries = "counties", []policy.Query{{
+		ID: "residence", Schema: schemaID(residence), IssuerSet: registries.Digest(), Clauses: []policy.Clause{{Claim: "district", InSet: districts.Digest()}},
+	}}
 	rows, err := store.Open(store.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	v, err := verifier.New(verifier.Config{
-		DID: bank, PublicURL: "https://verify.example", SigningKey: signing, ResultKey: newKey(t, 2), Policies: []*policy.Policy{&ask, &strict},
-		VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain.Client(), Store: rows, Authority: &webapi.Authority{Key: newKey(t, 3), Clock: time.Now},
-	})
+	cfg := verifier.Config{
+		DID: bank, PublicURL: "https://verify.example", SigningKey: signing, ResultKey: newKey(t, 2), Policies: []*policy.Policy{&ask, &strict, &counties},
+		Sets: []*policy.Set{registries, districts}, VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain.Client(), Store: rows,
+		Authority: &webapi.Authority{Key: newKey(t, 3), Clock: time.Now},
+	}
+	v, err := verifier.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ledger := chain.Client()
-	if n, err := v.Register(t.Context(), ledger); err != nil || n != 2 {
+	if _, err := ledger.Set(t.Context(), registries.Digest()); !errors.Is(err, client.ErrNoSet) {
+		t.Errorf("a set that is not on the chain yet: %v", err)
+	}
+	if n, err := v.Register(t.Context(), ledger); err != nil || n != 3 {
 		t.Fatalf("registered %d: %v", n, err)
+	}
+	if set, err := ledger.Set(t.Context(), registries.Digest()); err != nil || len(set.Members()) != 2978 {
+		t.Errorf("the registries on the chain: %v", err)
 	}
 	if n, err := v.Register(t.Context(), ledger); err != nil || n != 0 {
 		t.Fatalf("registered again %d: %v", n, err)
@@ -98,7 +112,7 @@ func TestOnChain(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := request.Query.Credentials[0].Meta.Statement
-		compiled, err := s.Compile(policy.Context{Genesis: chain.Genesis, Schema: &residence, Issuers: []string{civil}, Disclosed: credential.Claims{}})
+		compiled, err := s.Compile(policy.Context{Genesis: chain.Genesis, Schema: &residence, Sets: policy.SetsOf(registries, districts), Issuers: []string{civil}, Disclosed: credential.Claims{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +137,35 @@ func TestOnChain(t *testing.T) {
 	status, err := v.Status(t.Context(), "app", started.ID)
 	if err != nil || status.State != verifier.Verified {
 		t.Fatalf("%+v, %v", status, err)
+	}
+
+	// One of 2,978 county registries, of which one is on the chain.
+	id, started, response = present("counties")
+	if err := v.Respond(t.Context(), id, response); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := v.Status(t.Context(), "app", started.ID); err != nil || status.State != verifier.Verified {
+		t.Fatalf("%+v, %v", status, err)
+	}
+
+	// A changed policy is registered anew, its sets are not: they are there.
+	changed := counties
+	changed.RetentionDays++
+	again := cfg
+	again.Policies = []*policy.Policy{&changed}
+	before, err := ledger.NextSequence(t.Context(), bank)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w2, err := verifier.New(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w2.Register(t.Context(), ledger); err != nil || n != 1 {
+		t.Fatalf("registered %d: %v", n, err)
+	}
+	if after, err := ledger.NextSequence(t.Context(), bank); err != nil || after != before+1 {
+		t.Errorf("it took %d entries, %v", after-before, err)
 	}
 
 	// Revoked: the old root still proves, but is too old for who asks for fresh ones.

@@ -161,4 +161,28 @@ func TestLoadPolicies(t *testing.T) {
 	if _, err := verifier.LoadPolicies(dir); err == nil || !strings.Contains(err.Error(), "z.json") {
 		t.Errorf("bad policy: %v", err)
 	}
+
+	sets := filepath.Join(dir, "sets")
+	if list, err := verifier.LoadSets(sets); err != nil || len(list) != 0 {
+		t.Errorf("sets of a folder that is not there: %v, %v", list, err)
+	}
+	if err := os.Mkdir(sets, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"a.json": `{"version": 1, "kind": "values", "name": {"en": "Letters"}, "members": ["a", "b"]}`, "readme.txt": "x",
+	} {
+		if err := os.WriteFile(filepath.Join(sets, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := verifier.LoadSets(sets); err != nil || len(list) != 1 || !list[0].Has("b") {
+		t.Errorf("%v, %v", list, err)
+	}
+	if err := os.WriteFile(filepath.Join(sets, "b.json"), []byte(`{"version":1,"kind":"values","name":{"en":"x"},"members":["b","a"]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verifier.LoadSets(sets); err == nil || !strings.Contains(err.Error(), "b.json") || !strings.Contains(err.Error(), "ascending") {
+		t.Errorf("bad set: %v", err)
+	}
 }

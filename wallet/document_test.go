@@ -2,6 +2,8 @@ package wallet
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ func sample(t testing.TB) *document {
 		Pending:  []pending{{ID: "2", Issuer: "https://civil.example", Configuration: homes.Type, Blinding: credential.Secret{Element: credential.ElementFromUint64(9)}, Started: 1}},
 		Answered: []answered{{Verifier: "did:web:bank.example", Nonce: "n", At: 5}},
 		Revealed: []revealed{{Verifier: "did:web:bank.example", Credential: "1", Clauses: []policy.Clause{{Claim: "district", In: []string{"a", "b"}}}, At: 5}},
+		Sets:     []policy.SetDocument{{Version: 1, Kind: policy.ValueSet, Name: credential.Text{English: "letters"}, Members: []string{"a", "b"}}},
 		Events:   []Event{{At: 5, Kind: EventReceived, Party: "did:web:civil.example", Outcome: OutcomeDone}},
 	}
 	c := Credential{ID: "1", Blinding: credential.Secret{Element: credential.ElementFromUint64(8)}, State: StateActive, Issued: openid.IssuedCredential{
@@ -179,6 +182,102 @@ func TestImplies(t *testing.T) {
 		if got := implies(&homes, nil, c.known, c.asked); got != c.want {
 			t.Errorf("%s: %t, want %t", c.name, got, c.want)
 		}
+	}
+}
+
+// TestImpliesWithSets: values by reference count like values in a list, as far as the set is kept.
+func TestImpliesWithSets(t *testing.T) {
+	named := func(name string, members ...string) *policy.Set {
+		s, err := policy.NewSet(policy.SetDocument{Version: 1, Kind: policy.ValueSet, Name: credential.Text{English: name}, Members: members})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	ab, abc, gone := named("two", "a", "b"), named("three", "a", "b", "c"), named("gone", "a")
+	sets := policy.SetsOf(ab, abc)
+	in := func(s *policy.Set) policy.Clause { return policy.Clause{Claim: "district", InSet: s.Digest()} }
+	list := func(values ...string) policy.Clause { return policy.Clause{Claim: "district", In: values} }
+	for _, c := range []struct {
+		name         string
+		known, asked policy.Clause
+		want         bool
+	}{
+		{"the same set", in(ab), in(ab), true},
+		{"the same set, no longer kept", in(gone), in(gone), true},
+		{"a larger set", in(ab), in(abc), true},
+		{"a smaller set", in(abc), in(ab), false},
+		{"a list in a set", list("b", "a"), in(abc), true},
+		{"a set in a list", in(ab), list("c", "b", "a"), true},
+		{"a list beyond a set", list("a", "d"), in(abc), false},
+		{"a value of a set", policy.Clause{Claim: "district", Equals: "b"}, in(ab), true},
+		{"no value of a set", policy.Clause{Claim: "district", Equals: "c"}, in(ab), false},
+		{"not another", in(ab), policy.Clause{Claim: "district", Equals: "c", Not: true}, true},
+		{"not that one", in(ab), policy.Clause{Claim: "district", Equals: "b", Not: true}, false},
+		{"that it is there", in(gone), policy.Clause{Claim: "district", Present: true}, true},
+		{"a set that is no longer kept", in(gone), in(ab), false},
+		{"a value, of a set that is no longer kept", policy.Clause{Claim: "district", Equals: "a"}, in(gone), false},
+		{"another claim", policy.Clause{Claim: "rooms", InSet: ab.Digest()}, in(ab), false},
+	} {
+		if got := implies(&homes, sets, c.known, c.asked); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
+// TestKeptSets: a vault keeps the sets of what was revealed, the newest first, within its room, and each once.
+func TestKeptSets(t *testing.T) {
+	d := sample(t)
+	d.Revealed = nil
+	var sets []*policy.Set
+	for i := range 4 {
+		var members []string
+		for j := range 100 {
+			members = append(members, fmt.Sprintf("%d %03d %0900d", i, j, 0)) // 90 KiB
+		}
+		s, err := policy.NewSet(policy.SetDocument{Version: 1, Kind: policy.ValueSet, Name: credential.Text{English: "x"}, Members: members})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, s)
+		for range 2 {
+			d.Revealed = append(d.Revealed, revealed{Verifier: "v", Credential: "1", Clauses: []policy.Clause{{Claim: "district", InSet: s.Digest()}}})
+		}
+		d.keepSets(policy.SetsOf(s))
+	}
+	kept := d.keptSets()
+	for i, want := range []bool{false, false, true, true} {
+		if _, err := kept(sets[i].Digest()); (err == nil) != want {
+			t.Errorf("set %d: %v", i, err)
+		}
+	}
+	text, err := d.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parseDocument(text); err != nil || len(d.Sets) != 2 {
+		t.Errorf("%d sets, %v", len(d.Sets), err)
+	}
+	if got := factText(textsIn("en"), &homes, kept, &d.Revealed[0], "en"); !strings.Contains(got, "keeps no longer (set "+sets[0].Digest().String()+")") {
+		t.Errorf("in words: %s", got)
+	}
+	for name, harm := range map[string]func(){
+		"a set that is none": func() { d.Sets[0].Members = []string{"b", "a"} },
+		"too many":           func() { d.Sets = slices.Repeat(d.Sets[1:], 4) },
+	} {
+		harm()
+		text, err := d.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parseDocument(text); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		d.keepSets(policy.SetsOf(sets...))
+	}
+	d.Revealed = nil
+	if d.keepSets(nil); len(d.Sets) != 0 {
+		t.Errorf("%d sets that nothing names", len(d.Sets))
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
 	"github.com/bulla-id/bulla/verifier"
+	"github.com/bulla-id/bulla/verifier/check"
 	verifierstore "github.com/bulla-id/bulla/verifier/store"
 	"github.com/bulla-id/bulla/wallet"
 	"github.com/bulla-id/bulla/wallet/adversary"
@@ -68,14 +71,52 @@ func newCountry(t *testing.T) *country {
 	c.chain.RegisterIssuer("did:web:other.example", "https://other.example")
 	c.chain.PublishSchema(residence, civil, "did:web:other.example")
 	c.chain.PublishSchema(landTitle, civil)
-	policies := c.register(bankKey)
+	policies := append(c.register(bankKey), countyPolicy())
 	c.chain.Settle()
 
 	c.agency = c.newAgency(server.URL+"/civil", agencyKey)
 	agencyHandler = c.agency.Handler()
 	c.verifier = c.newVerifier(server.URL+"/bank", bankKey, policies)
 	verifierHandler = c.verifier.Handler()
+	if n := ledgertest.Must(c.verifier.Register(t.Context(), c.chain.Client()))(t); n != 1 {
+		t.Fatalf("registered %d policies, want the one whose sets are not on the chain", n)
+	}
 	return c
+}
+
+// counties has as many registries as China has counties. Only one of them is on the chain.
+var counties = func() *policy.Set {
+	dids := []string{civil}
+	for i := range 2977 {
+		dids = append(dids, fmt.Sprintf("did:web:%06d.registry.example", 110101+i))
+	}
+	slices.Sort(dids)
+	return must(policy.NewSet(policy.SetDocument{Version: 1, Kind: policy.IssuerSet, Name: credential.Text{English: "County registries", Chinese: "县级登记机构"}, Members: dids}))
+}()
+
+// districts are more than a sentence lists.
+var districts = func() *policy.Set {
+	var codes []string
+	for i := range 200 {
+		codes = append(codes, fmt.Sprint(310100+i))
+	}
+	return must(policy.NewSet(policy.SetDocument{Version: 1, Kind: policy.ValueSet, Name: credential.Text{English: "Districts of Shanghai"}, Members: codes}))
+}()
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func countyPolicy() *policy.Policy {
+	return &policy.Policy{
+		Version: 1, ID: "county", Verifier: bank, Name: credential.Text{English: "county"}, Purpose: credential.Text{English: "test"},
+		RetentionDays: 1, FreshnessSeconds: 300, Queries: []policy.Query{{
+			ID: "residence", Schema: schemaID(&residence), IssuerSet: counties.Digest(), Clauses: []policy.Clause{{Claim: "district", InSet: districts.Digest()}},
+		}},
+	}
 }
 
 func provers(t *testing.T, unchecked bool) wallet.Provers {
@@ -149,7 +190,7 @@ func (c *country) register(key *jose.SigningKey) []*policy.Policy {
 func (c *country) newVerifier(url string, key *jose.SigningKey, policies []*policy.Policy) *verifier.Verifier {
 	c.t.Helper()
 	return ledgertest.Must(verifier.New(verifier.Config{
-		DID: bank, PublicURL: url, SigningKey: key, ResultKey: ledgertest.Key(c.t, "results"), Policies: policies,
+		DID: bank, PublicURL: url, SigningKey: key, ResultKey: ledgertest.Key(c.t, "results"), Policies: policies, Sets: []*policy.Set{counties, districts},
 		VerifyingKeys: [][]byte{
 			circuitstest.VerifyingKey(c.t, circuits.Presentation).Bytes(), circuitstest.VerifyingKey(c.t, circuits.PresentationSmall).Bytes(),
 		},
@@ -227,6 +268,42 @@ func TestEndToEnd(t *testing.T) {
 	}
 	ledgertest.Must(ben.Receive(ctx, c.offer("ben", &landTitle, credential.Claims{"parcel": "AB 13", "commune": "Igny", "area": "300"}, "AB 13"), ""))(t)
 
+	t.Run("one of 2,978 registries", func(t *testing.T) {
+		link, result := c.session("county")
+		r := ledgertest.Must(ann.Read(ctx, link))(t)
+		choice := ledgertest.Must(r.DefaultChoice(ledgertest.Must(ann.Candidates(ctx, r))(t)))(t)
+		e := ledgertest.Must(ann.Explain(r, nil, choice, "en"))(t)
+		issued := "Issued by one of the 2,978 members of “County registries” (set " + counties.Digest().String()[:12] + "…), of which 1 may be accepted today: "
+		lives := "District is one of the 200 values of “Districts of Shanghai” (set " + districts.Digest().String()[:12] + "…)"
+		if facts := e.Queries[0].Facts; len(facts) != 2 || !strings.HasPrefix(facts[0], issued) || facts[1] != lives {
+			t.Errorf("facts %q", facts)
+		}
+		if sets := e.Queries[0].Sets; len(sets) != 2 || !slices.Equal(sets[0].Members, counties.Members()) || sets[0].Accepted != 1 || !slices.Equal(sets[1].Members, districts.Members()) {
+			t.Errorf("sets %.300v", sets)
+		}
+		if text := strings.Join(e.Lines(), "\n"); !strings.Contains(text, "The whole list “County registries” (set "+counties.Digest().String()+") has 2978 members") {
+			t.Errorf("lines %s", text)
+		}
+		if _, err := ann.Answer(ctx, r.Consent(choice)); err != nil {
+			t.Fatal(err)
+		}
+		s := result()
+		if s.State != verifier.Verified {
+			t.Fatalf("status %+v", s)
+		}
+		signed := ledgertest.Must(check.VerifyResult(s.Result, jose.Keys(ledgertest.Key(t, "results").Public()), check.Expected{Verifier: bank, Audience: "app", Session: s.ID, Now: time.Now()}))(t)
+		if f := signed.Facts[0]; !strings.HasPrefix(f.Holds["en"][0], issued) || f.Holds["en"][1] != lives || f.IssuerSet != counties.Digest() || f.IssuerCount != 1 || !slices.Equal(f.Issuers, []string{civil}) {
+			t.Errorf("result %+v", f)
+		}
+
+		// What was learned by a set counts like what was learned by a list.
+		link, _ = c.session("county")
+		r = ledgertest.Must(ann.Read(ctx, link))(t)
+		e = ledgertest.Must(ann.Explain(r, nil, choice, "en"))(t)
+		if len(e.Adds) != 0 || !slices.ContainsFunc(e.Before, func(line string) bool { return strings.HasSuffix(line, lives) }) {
+			t.Errorf("asked again, it adds %q to %q", e.Adds, e.Before)
+		}
+	})
 	t.Run("two facts of one person", func(t *testing.T) {
 		link, result := c.session("both")
 		r := ledgertest.Must(ann.Read(ctx, link))(t)

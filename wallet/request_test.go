@@ -131,6 +131,7 @@ func TestReadChecks(t *testing.T) {
 			wantCode(t, err, c.code)
 		})
 	}
+	setReadChecks(t, w, person)
 	_, err := person.Read(t.Context(), w.request("smaller-land"))
 	wantCode(t, err, wallet.CodeKeyNotListed)
 	keyID := openid.RequestKeyID(bank, w.verifier.Public().KeyID())
