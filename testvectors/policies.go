@@ -5,20 +5,23 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 )
 
-// policies is what policies.json holds: schemas by name, and policies that ask for them.
+// policies is what policies.json holds: schemas by name, sets, and policies that ask for them.
 type policies struct {
 	Schemas    map[string]*credential.Schema `json:"schemas"`
+	Sets       []namedSetVector              `json:"sets"`
 	Policies   []policyVector                `json:"policies"`
 	Statements []statementVector             `json:"statements"`
 }
 
 // policyVector leads from a policy to public inputs. Layers that refuse: "policy" on reading, "resolve", "compile".
+// Every good set is at hand.
 type policyVector struct {
 	Name       string              `json:"name"`
 	Now        credential.UnixTime `json:"now"`
@@ -29,6 +32,14 @@ type policyVector struct {
 	Statements []string            `json:"statements,omitempty"` // canonical, one for each query
 	Contexts   []contextVector     `json:"contexts,omitempty"`   // what each is compiled with
 	Inputs     []inputVector       `json:"inputs,omitempty"`
+}
+
+// namedSetVector is the text of a set as it comes from whoever has it, under the digest of that text.
+type namedSetVector struct {
+	Name     string            `json:"name"`
+	Document string            `json:"document"`
+	Digest   credential.Digest `json:"digest"`
+	Expect   string            `json:"expect"` // "set"
 }
 
 type contextVector struct {
@@ -74,6 +85,9 @@ func policySchemas() map[string]*credential.Schema {
 
 func policyVectors() (any, error) {
 	out := policies{Schemas: policySchemas()}
+	if err := out.addSets(); err != nil {
+		return nil, err
+	}
 	for _, c := range append(goodPolicies(), badPolicies()...) {
 		v, err := out.vector(c)
 		if err != nil {
@@ -157,7 +171,7 @@ func (p *policies) vector(c policyCase) (policyVector, error) {
 		v.Statements = append(v.Statements, string(text))
 		context := contextVector{c.schema, c.issuers, c.disclosed}
 		v.Contexts = append(v.Contexts, context)
-		compiled, err := statements[i].Compile(policy.Context{Genesis: v.Genesis, Schema: p.Schemas[context.Schema], Issuers: context.Issuers, Disclosed: context.Disclosed})
+		compiled, err := statements[i].Compile(policy.Context{Genesis: v.Genesis, Schema: p.Schemas[context.Schema], Sets: namedSets(), Issuers: context.Issuers, Disclosed: context.Disclosed})
 		if _, err := expect("compile", err, only("compile", c.layer)); err != nil || c.layer == "compile" {
 			return v, err
 		}
@@ -187,6 +201,100 @@ func inputsOf(c *policy.Compiled) inputVector {
 		clauses = append(clauses, number(uint64(v.Mode)), number(uint64(v.Slot)), v.Root)
 	}
 	return inputVector{hexElement(c.Schema), hexElement(c.Issuers.Root()), hexElement(number(c.Now)), hexElements(clauses), hexElement(c.Scope), hexElement(c.SubjectScope)}
+}
+
+// The good sets, by what they are for.
+var (
+	registries = setDocument(policy.IssuerSet, "Registries", landDID, surveyDID)
+	oneOfficer = setDocument(policy.IssuerSet, "One registry", landDID)
+	crowd      = setDocument(policy.IssuerSet, "Many", numbered("did:web:%03d.example", 257)...)
+	rights     = setDocument(policy.ValueSet, "Rights", "heir", "owner")
+	areas      = setDocument(policy.ValueSet, "Areas", "2.5", "512.5")
+	thieves    = setDocument(policy.ValueSet, "Rights", "owner", "thief")
+)
+
+func setDocument(kind policy.SetKind, name string, members ...string) policy.SetDocument {
+	return policy.SetDocument{Version: 1, Kind: kind, Name: credential.Text{English: name, Chinese: "名单"}, Members: members}
+}
+
+func numbered(format string, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(format, i)
+	}
+	return list
+}
+
+// named is the digest of a set that is known to be good.
+func named(d policy.SetDocument) credential.Digest {
+	s, err := policy.NewSet(d)
+	if err != nil {
+		panic(err)
+	}
+	return s.Digest()
+}
+
+func namedSets() policy.Sets {
+	var list []*policy.Set
+	for _, d := range []policy.SetDocument{registries, oneOfficer, crowd, rights, areas, thieves} {
+		s, err := policy.NewSet(d)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, s)
+	}
+	return policy.SetsOf(list...)
+}
+
+// addSets adds good sets and texts that are none.
+func (p *policies) addSets() error {
+	add := func(name, text, want string) error {
+		digest := credential.DigestOf([]byte(text))
+		_, err := policy.ParseSetNamed(digest, []byte(text))
+		if _, err := expect("set", err, want); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+		p.Sets = append(p.Sets, namedSetVector{name, text, digest, want})
+		return nil
+	}
+	for _, good := range []struct {
+		name string
+		set  policy.SetDocument
+	}{
+		{"registries", registries}, {"one registry", oneOfficer}, {"257 issuers", crowd}, {"rights", rights}, {"areas", areas}, {"rights that no title has", thieves},
+		{"ascending as bytes, not as UTF-16", setDocument(policy.ValueSet, "x", "\uff21", "\U00010000")},
+	} {
+		text, err := credential.Canonical(good.set)
+		if err != nil {
+			return err
+		}
+		if err := add(good.name, string(text), ""); err != nil {
+			return err
+		}
+	}
+	text, err := credential.Canonical(rights)
+	if err != nil {
+		return err
+	}
+	for _, bad := range []struct{ name, old, new string }{
+		{"descending", `"heir","owner"`, `"owner","heir"`}, {"a member twice", `"heir"`, `"owner"`}, {"no members", `"heir","owner"`, ``},
+		{"an empty member", `"heir"`, `""`}, {"ascending as UTF-16, not as bytes", `"heir","owner"`, "\"\U00010000\",\"\uff21\""},
+		{"not in NFC", `heir`, "he\u0301"}, {"a line break", `heir`, `he\nir`}, {"a mark that reverses", `heir`, "heir\u202e"},
+		{"a number", `"heir"`, `1`}, {"no name", `{"en":"Rights","zh-CN":"名单"}`, `{}`}, {"another version", `"version":1`, `"version":2`},
+		{"another kind", `"values"`, `"people"`}, {"issuers that are no DIDs", `"values"`, `"issuers"`}, {"an unknown member", `"version"`, `"valid":true,"version"`},
+		{"another spelling", `,"version"`, `, "version"`}, {"an escape", `"heir"`, `"\u0068eir"`},
+		{"1,001 bytes", `"heir"`, `"` + strings.Repeat("h", 1001) + `"`},
+	} {
+		if err := add(bad.name, strings.Replace(string(text), bad.old, bad.new, 1), "set"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bySet makes a policy name its issuers.
+func bySet(d policy.SetDocument) func(*policy.Policy) {
+	return func(p *policy.Policy) { p.Queries[0].Issuers, p.Queries[0].IssuerSet = nil, named(d) }
 }
 
 func clauses(c ...policy.Clause) policy.Query { return policy.Query{Clauses: c} }
@@ -220,6 +328,11 @@ func goodPolicies() []policyCase {
 		{name: "small circuit", query: policy.Query{
 			Circuit: credential.Small.Circuit, Clauses: []policy.Clause{{Claim: "area", AtLeast: "500.0"}, {Claim: "since", AtLeastAgo: "P2Y"}}, Disclose: []string{"right"},
 		}, disclosed: credential.Claims{"right": "owner"}},
+		{name: "issuers by reference", change: bySet(registries)},
+		{name: "issuers by reference, one in good standing", change: bySet(registries), issuers: []string{surveyDID}},
+		{name: "values by reference", change: bySet(registries), query: clauses(policy.Clause{Claim: "right", InSet: named(rights)}, policy.Clause{Claim: "area", InSet: named(areas), AnyOf: true})},
+		{name: "257 issuers by reference", change: bySet(crowd), issuers: crowd.Members[:200]},
+		{name: "one issuer by reference, once per person", schema: "title, own registers", change: bySet(oneOfficer), issuers: []string{landDID}, query: policy.Query{Scope: &policy.Scope{Service: "counter", Once: true}}},
 		{name: "shared pseudonym, subject tag once", query: policy.Query{Scope: &policy.Scope{Shared: &entry}, SubjectScope: &policy.Scope{Service: "grant", Once: true}}},
 	}
 }
@@ -249,6 +362,25 @@ func badPolicies() []policyCase {
 		{name: "set in the small circuit", layer: "compile", query: policy.Query{
 			Circuit: credential.Small.Circuit, Clauses: []policy.Clause{{Claim: "right", In: []string{"owner"}}},
 		}},
+		bad("policy", "a set and a list in a clause", policy.Clause{Claim: "right", In: []string{"owner"}, InSet: named(rights)}),
+		bad("policy", "negated set by reference", policy.Clause{Claim: "right", InSet: named(rights), Not: true}),
+		{name: "a set and a list of issuers", layer: "policy", change: func(p *policy.Policy) { p.Queries[0].IssuerSet = named(registries) }},
+		{name: "no issuers", layer: "policy", change: func(p *policy.Policy) { p.Queries[0].Issuers = nil }},
+		bad("compile", "values by reference that nobody has", policy.Clause{Claim: "right", InSet: credential.DigestOf([]byte("nothing"))}),
+		bad("compile", "issuers as values", policy.Clause{Claim: "parcel", InSet: named(registries)}),
+		bad("compile", "foreign value by reference", policy.Clause{Claim: "right", InSet: named(thieves)}),
+		bad("compile", "values of another type by reference", policy.Clause{Claim: "disputed", InSet: named(rights)}),
+		bad("compile", "three sets by reference", slices.Repeat([]policy.Clause{{Claim: "right", InSet: named(rights)}}, 3)...),
+		{name: "issuers by reference that nobody has", layer: "compile", change: func(p *policy.Policy) {
+			p.Queries[0].Issuers, p.Queries[0].IssuerSet = nil, credential.DigestOf([]byte("nothing"))
+		}},
+		{name: "values as issuers", layer: "compile", change: bySet(rights)},
+		{name: "257 issuers by reference in the small circuit", layer: "compile", issuers: crowd.Members[:200], change: func(p *policy.Policy) {
+			bySet(crowd)(p)
+			p.Queries[0].Circuit = credential.Small.Circuit
+		}},
+		{name: "issuer that is not in the set", layer: "compile", issuers: []string{landDID, surveyDID}, change: bySet(oneOfficer)},
+		{name: "once per person, a set of issuers with a register each", layer: "compile", schema: "title, own registers", change: bySet(registries), query: policy.Query{Scope: once}},
 		bad("resolve", "unknown claim", policy.Clause{Claim: "height", AtLeast: "1"}),
 		bad("resolve", "period of a number", policy.Clause{Claim: "area", AtLeastAgo: "P1Y"}),
 		bad("resolve", "period before the year 0", policy.Clause{Claim: "since", AtLeastAgo: "P9999Y"}),

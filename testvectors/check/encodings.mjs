@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { permute } from '@zkpassport/poseidon2'
 import canonicalize from 'canonicalize'
 import { parseJSON } from './lib/strict-json.mjs'
-import { resolve, compile, validatePolicy, validateStatement } from './lib/policy.mjs'
+import { resolve, compile, validatePolicy, validateSet, validateStatement } from './lib/policy.mjs'
 
 const modulus = 21888242871839275222246405745257275088548364400416034343698204186575808495617n
 const read = (name) => JSON.parse(readFileSync(new URL(`../${name}.json`, import.meta.url), 'utf8'))
@@ -256,8 +256,17 @@ section('trees.json', () => {
 })
 
 section('policies.json', () => {
-  const { schemas, policies, statements } = read('policies')
-  const tools = { demand, hash, F, setRoot, encodeClaim, plainName }
+  const { schemas, sets: documents, policies, statements } = read('policies')
+  const tools = { demand, hash, F, setRoot, encodeClaim, plainName, canonicalize }
+  const sets = new Map()
+  for (const v of documents) {
+    equal(`set ${v.name}: digest`, createHash('sha256').update(v.document).digest('base64url'), v.digest)
+    judge(`set ${v.name}`, v, () => {
+      const d = parseJSON(Buffer.from(v.document), demand)
+      validateSet(d, v.document, tools)
+      sets.set(v.digest, d)
+    })
+  }
   const byID = new Map(Object.values(schemas).map((s) => [Buffer.from(hex(schemaID(s)), 'hex').toString('base64url'), s]))
   // at runs one step, which must refuse if the vector names it.
   const at = (layer, v, step) => judge(`${v.name}: ${layer}`, { expect: v.expect === layer ? layer : '' }, step)
@@ -269,7 +278,7 @@ section('policies.json', () => {
     resolved?.forEach((statement, i) => {
       equal(`${v.name}: statement`, canonicalize(statement), v.statements[i])
       const context = v.contexts[i], schema = schemas[context.schema]
-      const inputs = at('compile', v, () => compile(statement, { ...context, schema, genesis: v.genesis }, tools))
+      const inputs = at('compile', v, () => compile(statement, { ...context, schema, sets, genesis: v.genesis }, tools))
       if (inputs === undefined) return
       inputs.schema = schemaID(schema)
       for (const [name, value] of Object.entries(v.inputs[i])) {

@@ -2,7 +2,7 @@
 
 const forms = (c) => [
   c.at_least !== undefined || c.at_most !== undefined, c.at_least_ago !== undefined, c.within_last !== undefined,
-  c.equals !== undefined, c.in !== undefined, c.present === true,
+  c.equals !== undefined, c.in !== undefined, c.in_set !== undefined, c.present === true,
 ].filter(Boolean).length
 
 // shapes are what the circuits have room for.
@@ -15,7 +15,7 @@ const period = /^P(?=\d)(?:([1-9]\d{0,3})Y)?(?:([1-9]\d{0,3})M)?(?:([1-9]\d{0,4}
 
 function validateClause(c, { demand }) {
   demand(forms(c) === 1, 'exactly one form')
-  demand(!(c.not && (c.in || c.present)), 'cannot be negated')
+  demand(!(c.not && (c.in || c.in_set || c.present)), 'cannot be negated')
   demand(c.equals === undefined || ['string', 'boolean'].includes(typeof c.equals), 'equals')
   for (const p of [c.at_least_ago, c.within_last]) demand(p === undefined || period.test(p), 'period')
 }
@@ -29,8 +29,9 @@ function validateScope(s, { demand, plainName }) {
 function validateQuery(q, tools) {
   const { demand, plainName } = tools
   demand(q.circuit === undefined || (q.circuit !== 'presentation-1' && plainName.test(q.circuit)), 'circuit')
-  demand(q.issuers.length <= 4096, 'too many issuers')
-  demand(plainName.test(q.id) && q.issuers.length >= 1 && q.issuers.every((d, i) => plainName.test(d) && (i === 0 || q.issuers[i - 1] < d)), 'issuers')
+  demand(plainName.test(q.id), 'id')
+  demand((q.issuers === undefined) !== (q.issuer_set === undefined), 'issuers or a set of them')
+  if (q.issuers !== undefined) demand(q.issuers.length >= 1 && q.issuers.length <= 4096 && q.issuers.every((d, i) => plainName.test(d) && (i === 0 || q.issuers[i - 1] < d)), 'issuers')
   demand(Array.isArray(q.clauses) && q.clauses.length <= 12, 'clauses')
   q.clauses.forEach((c) => validateClause(c, tools))
   validateScope(q.scope, tools)
@@ -80,9 +81,9 @@ export function resolve(policy, digest, now, schemas, tools) {
     tools.demand(schemas.has(q.schema), 'schema')
     const out = {
       version: 1, verifier: policy.verifier, policy: digest, query: q.id, now, freshness_seconds: policy.freshness_seconds, schema: q.schema,
-      issuers: q.issuers, clauses: q.clauses.map((c) => resolveClause(c, now, schemas.get(q.schema), tools)),
+      clauses: q.clauses.map((c) => resolveClause(c, now, schemas.get(q.schema), tools)),
     }
-    for (const name of ['circuit', 'disclose', 'scope', 'subject_scope']) if (q[name] !== undefined) out[name] = q[name]
+    for (const name of ['circuit', 'issuers', 'issuer_set', 'disclose', 'scope', 'subject_scope']) if (q[name] !== undefined) out[name] = q[name]
     return out
   })
 }
@@ -107,13 +108,33 @@ function scopeOf(s, verifier, genesis, { hash }) {
   return hash('scope', s.shared_entry !== undefined ? ['shared', genesis, s.shared_entry] : ['verifier', verifier, s.service])
 }
 
-export function compile(s, { schema, issuers, disclosed, genesis }, tools) {
+// validateSet checks a set document, as parsed and as text.
+export function validateSet(d, text, { demand, plainName, canonicalize }) {
+  demand(canonicalize(d) === text && Buffer.byteLength(text) <= 262144, 'not canonical, or too large')
+  demand(Object.keys(d).sort().join() === 'kind,members,name,version' && d.version === 1 && ['issuers', 'values'].includes(d.kind), 'members, version or kind')
+  const line = (s) => !/[\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/u.test(s)
+  const texts = Object.entries(d.name)
+  demand(texts.some(([, t]) => t !== '') && texts.every(([l, t]) => ['en', 'zh-CN'].includes(l) && line(t) && Buffer.byteLength(t) <= 1000), 'name')
+  demand(Array.isArray(d.members) && d.members.length >= 1 && d.members.length <= 4096, 'members')
+  d.members.forEach((m, i) => {
+    demand(typeof m === 'string' && m !== '' && Buffer.byteLength(m) <= 1000 && line(m), 'member')
+    demand(i === 0 || Buffer.compare(Buffer.from(d.members[i - 1]), Buffer.from(m)) < 0, 'order')
+    demand(d.kind === 'values' || (m.startsWith('did:') && plainName.test(m)), 'DID')
+  })
+}
+
+export function compile(s, { schema, issuers, disclosed, genesis, sets }, tools) {
   const { demand, F, setRoot, encodeClaim } = tools
   validateStatement(s, schema, tools)
   const circuit = s.circuit ?? 'presentation-1'
   demand(Object.hasOwn(shapes, circuit), 'circuit')
   const room = shapes[circuit]
-  demand(s.issuers.length <= 4 ** room.depth, 'too many issuers')
+  const listed = (digest, kind) => {
+    demand(sets.get(digest)?.kind === kind, `no set of ${kind}`)
+    return sets.get(digest).members
+  }
+  const accepted = s.issuers ?? listed(s.issuer_set, 'issuers')
+  demand(accepted.length <= 4 ** room.depth, 'too many issuers')
   const intervals = [], equalities = [], memberships = []
   const impossible = (claim) => (claim.type === 'string' || claim.type === 'enum' ? 1n : F('impossible', Buffer.alloc(0)))
   for (const c of s.clauses) {
@@ -125,8 +146,8 @@ export function compile(s, { schema, issuers, disclosed, genesis }, tools) {
       const high = c.at_most === undefined ? (1n << 64n) - 1n : encodeClaim(claim, c.at_most)
       demand(low <= high, 'empty interval')
       intervals.push([mode, at, low, high])
-    } else if (c.in !== undefined) {
-      memberships.push([mode, at, setRoot(c.in.map((v) => encodeClaim(claim, v)))])
+    } else if (c.in !== undefined || c.in_set !== undefined) {
+      memberships.push([mode, at, setRoot((c.in ?? listed(c.in_set, 'values')).map((v) => encodeClaim(claim, v)))])
     } else {
       equalities.push([mode, at, c.present ? impossible(claim) : encodeClaim(claim, c.equals)])
     }
@@ -139,9 +160,9 @@ export function compile(s, { schema, issuers, disclosed, genesis }, tools) {
     equalities.push([1n, BigInt(slot), disclosed === null ? impossible(claim) : encodeClaim(claim, disclosed[name])])
   }
   demand(intervals.length <= room.intervals && equalities.length <= room.equalities && memberships.length <= room.memberships, 'room')
-  demand(!s.scope?.once || (schema.one_per_person && (schema.enrolment_register !== 'issuer' || s.issuers.length === 1)), 'once per person')
-  demand(!s.subject_scope || (schema.subject_register && (schema.subject_register !== 'issuer' || s.issuers.length === 1)), 'subject register')
-  demand(issuers.every((d) => s.issuers.includes(d)), 'issuer')
+  demand(!s.scope?.once || (schema.one_per_person && (schema.enrolment_register !== 'issuer' || accepted.length === 1)), 'once per person')
+  demand(!s.subject_scope || (schema.subject_register && (schema.subject_register !== 'issuer' || accepted.length === 1)), 'subject register')
+  demand(issuers.every((d) => accepted.includes(d)), 'issuer')
   while (intervals.length < 6) intervals.push([0n, 0n, 0n, 0n])
   while (equalities.length < 4) equalities.push([0n, 0n, 0n])
   while (memberships.length < 2) memberships.push([0n, 0n, 0n])
