@@ -167,7 +167,8 @@ func readVerifyingKey(path string) (*keys.VerifyingKey, error) {
 	return key, nil
 }
 
-// OpenVerifier opens a relying party. While it runs it puts policies onto the chain that are not there as they are.
+// OpenVerifier opens a relying party. While it runs it puts policies onto the chain that are not there as they are, with the
+// sets that they name.
 func OpenVerifier(cfg VerifierConfig, o Options) (*Service, error) {
 	s, err := newService("verifier "+cfg.DID, cfg.Listen, o)
 	if err != nil {
@@ -196,6 +197,9 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		return err
 	}
 	if party.Policies, err = readPolicies(cfg.Policies); err != nil {
+		return err
+	}
+	if party.Sets, err = readSets(cfg.Sets); err != nil {
 		return err
 	}
 	var ours []*keys.VerifyingKey
@@ -234,6 +238,21 @@ func readPolicies(paths []string) (list []*policy.Policy, err error) {
 			return nil, fmt.Errorf("policy %s: %w", path, err)
 		}
 		list = append(list, p)
+	}
+	return list, nil
+}
+
+func readSets(paths []string) (list []*policy.Set, err error) {
+	for _, path := range paths {
+		text, err := readAtMost(path, 4*policy.MaxSetSize)
+		if err != nil {
+			return nil, fmt.Errorf("set: %w", err)
+		}
+		s, err := policy.ParseSet(text)
+		if err != nil {
+			return nil, fmt.Errorf("set %s: %w", path, err)
+		}
+		list = append(list, s)
 	}
 	return list, nil
 }

@@ -106,6 +106,7 @@ type VerifierConfig struct {
 	DID            string   `json:"did"`
 	URL            string   `json:"url"` // where wallets reach it; below a registered response URI
 	Policies       []string `json:"policies"`
+	Sets           []string `json:"sets,omitempty"` // that its policies name by their digests, files
 	VerifyingKeys  []string `json:"verifying_keys"` // of the presentation circuits that its policies name, files
 }
 
@@ -210,7 +211,7 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		c.Listen.resolve(at)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
-			list(at, "policies", c.Policies), list(at, "verifying_keys", c.VerifyingKeys))
+			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys))
 	})
 }
 
@@ -235,18 +236,20 @@ func readConfig(path string, target any, complete func(at func(*string)) error) 
 }
 
 // readFile reads a file of bounded size.
-func readFile(path string) ([]byte, error) {
+func readFile(path string) ([]byte, error) { return readAtMost(path, maxFile) }
+
+func readAtMost(path string, most int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxFile)
+	if len(data) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, most)
 	}
 	return data, nil
 }
@@ -279,6 +282,10 @@ func list(at func(*string), name string, paths []string) error {
 	if len(paths) == 0 {
 		return fmt.Errorf("%s is missing or empty", name)
 	}
+	return listOrNone(at, name, paths)
+}
+
+func listOrNone(at func(*string), name string, paths []string) error {
 	for i := range paths {
 		if paths[i] == "" {
 			return fmt.Errorf("%s[%d] is empty", name, i)
