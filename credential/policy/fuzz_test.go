@@ -12,6 +12,16 @@ import (
 
 // What a verifier sends as a statement is refused, or has one spelling, one meaning, and words for it.
 func FuzzParseStatement(f *testing.F) {
+	rights := setOf(f, policy.ValueSet, "Rights", "owner", "heir")
+	registries := setOf(f, policy.IssuerSet, "Registries", land, survey)
+	sets := policy.SetsOf(rights, registries)
+	named := statement(f, titles(), policy.Clause{Claim: "right", InSet: rights.Digest()})
+	named.Issuers, named.IssuerSet = nil, registries.Digest()
+	text, err := named.Canonical()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
 	for _, clauses := range [][]policy.Clause{
 		{},
 		{{Claim: "area", AtLeast: "500.0"}, {Claim: "disputed", Equals: true, Not: true}},
@@ -37,7 +47,12 @@ func FuzzParseStatement(f *testing.F) {
 		if again, err := s.Canonical(); err != nil || !bytes.Equal(again, text) {
 			t.Fatalf("%s is a second spelling of %s, %v", text, again, err)
 		}
-		compiled, err := s.Compile(policy.Context{Genesis: credential.DigestOf([]byte("genesis")), Schema: titles(), Issuers: s.Issuers})
+		accepted, err := s.Accepted(sets)
+		if err != nil {
+			fuzztest.Refused(t, err)
+			return
+		}
+		compiled, err := s.Compile(policy.Context{Genesis: credential.DigestOf([]byte("genesis")), Schema: titles(), Sets: sets, Issuers: accepted})
 		if err != nil {
 			fuzztest.Refused(t, err)
 			return

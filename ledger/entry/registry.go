@@ -76,9 +76,13 @@ type Count struct {
 
 // Live sums the live leaves of a schema over issuers.
 func (c Census) Live(schema credential.Element, issuers []string) uint64 {
+	among := make(map[string]bool, len(issuers)) // both may have thousands
+	for _, did := range issuers {
+		among[did] = true
+	}
 	var sum uint64
 	for _, count := range c.Counts {
-		if count.Schema == schema && slices.Contains(issuers, count.Issuer) {
+		if count.Schema == schema && among[count.Issuer] {
 			sum += count.Live
 		}
 	}

@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,8 +13,10 @@ import (
 	"testing"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/ledger/entry"
 )
 
 // Every code has a text in both languages; the English one can stand in error_description.
@@ -107,4 +110,41 @@ func FuzzParseToken(f *testing.F) {
 			t.Fatalf("%q reads as %q", text, ours)
 		}
 	})
+}
+
+// A result lists the issuers of a set only where they are few.
+func TestResultsOfSets(t *testing.T) {
+	for _, n := range []int{1, 100, 101, 2978} {
+		var dids []string
+		for i := range n {
+			dids = append(dids, fmt.Sprintf("did:web:%04d.example", i))
+		}
+		set, err := policy.NewSet(policy.SetDocument{Version: 1, Kind: policy.IssuerSet, Name: credential.Text{English: "Registries"}, Members: dids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema := &credential.Schema{Type: "urn:x", EnrolmentRegister: "x", Claims: []credential.ClaimType{{Name: "a", Type: credential.String}}}
+		id, err := schema.ID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := Fact{
+			Statement: &policy.Statement{Version: 1, Verifier: "did:web:bank.example", Query: "q", FreshnessSeconds: 1, Schema: id, IssuerSet: set.Digest(), Clauses: []policy.Clause{}},
+			Schema:    schema, Sets: policy.SetsOf(set), Issuers: dids, Seal: Sealed{Registry: new(entry.Registry)},
+		}
+		got, err := f.describe(ChainTerms{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.IssuerCount != n || got.IssuerSet != set.Digest() || (len(got.Issuers) == n) != (n <= 100) || n > 100 && got.Issuers != nil {
+			t.Errorf("%d issuers: %d, %s, %d listed", n, got.IssuerCount, got.IssuerSet, len(got.Issuers))
+		}
+		if text, err := json.Marshal(got); err != nil || len(text) > 16<<10 {
+			t.Errorf("%d issuers take %d bytes, %v", n, len(text), err)
+		}
+		f.Sets = nil
+		if _, err := f.describe(ChainTerms{}); err == nil {
+			t.Error("described without the set")
+		}
+	}
 }
