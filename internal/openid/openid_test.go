@@ -87,6 +87,7 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 		"circuit": func(r *RequestObject) { meta(r).Systems[0].Circuit = "d" }, "key": func(r *RequestObject) { meta(r).Systems[0].VerifyingKey[0]++ },
 		"policy": func(r *RequestObject) { meta(r).Statement.Policy[0]++ }, "now": func(r *RequestObject) { meta(r).Statement.Now++ },
 		"clause": func(r *RequestObject) { meta(r).Statement.Clauses[0].AtLeast = "2" }, "issuers": func(r *RequestObject) { meta(r).Statement.Issuers[0] += "x" },
+		"set of issuers": func(r *RequestObject) { meta(r).Statement.IssuerSet[0]++ }, "set of values": func(r *RequestObject) { meta(r).Statement.Clauses[0].InSet[0]++ },
 		"scope": func(r *RequestObject) { meta(r).Statement.Scope = &policy.Scope{Service: "s"} }, "freshness": func(r *RequestObject) { meta(r).Statement.FreshnessSeconds++ },
 	} {
 		r := make()
@@ -97,6 +98,45 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 	}
 	if got, _ := make().Challenge(credential.DigestOf([]byte("another"))); got == base {
 		t.Error("the challenge is the same on another chain")
+	}
+}
+
+// A request carries one policy and, only where that names sets, where they are.
+func TestRegisteredPolicy(t *testing.T) {
+	text := func(set credential.Digest) json.RawMessage {
+		p := policy.Policy{
+			Version: 1, ID: "p", Verifier: "did:web:bank.example", Name: credential.Text{English: "x"}, Purpose: credential.Text{English: "x"}, FreshnessSeconds: 1,
+			Queries: []policy.Query{{ID: "q", Issuers: []string{"did:web:a.example"}, Clauses: []policy.Clause{}}},
+		}
+		if !set.IsZero() {
+			p.Queries[0].Issuers, p.Queries[0].IssuerSet = nil, set
+		}
+		text, err := p.Canonical()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	listed, named := VerifierInfo{PolicyInfo, text(credential.Digest{})}, VerifierInfo{PolicyInfo, text(credential.DigestOf(nil))}
+	at := func(data string) VerifierInfo { return VerifierInfo{SetsInfo, json.RawMessage(data)} }
+	good := at(`{"uri":"https://bank.example/sets/"}`)
+	for name, c := range map[string]struct {
+		infos []VerifierInfo
+		uri   string
+		ok    bool
+	}{
+		"no sets": {[]VerifierInfo{listed}, "", true}, "sets": {[]VerifierInfo{named, good}, "https://bank.example/sets/", true},
+		"nothing": {nil, "", false}, "no policy": {[]VerifierInfo{good}, "", false}, "sets first": {[]VerifierInfo{good, named}, "", false},
+		"two policies": {[]VerifierInfo{listed, listed}, "", false}, "sets nowhere": {[]VerifierInfo{named}, "", false},
+		"a place for no sets": {[]VerifierInfo{listed, good}, "", false}, "two places": {[]VerifierInfo{named, good, good}, "", false},
+		"no address": {[]VerifierInfo{named, at(`{}`)}, "", false}, "no slash": {[]VerifierInfo{named, at(`{"uri":"https://bank.example/sets"}`)}, "", false},
+		"more than an address": {[]VerifierInfo{named, at(`{"uri":"https://bank.example/sets/","x":1}`)}, "", false}, "null": {[]VerifierInfo{named, at(`null`)}, "", false},
+		"no policy at all": {[]VerifierInfo{{PolicyInfo, json.RawMessage(`{}`)}}, "", false},
+	} {
+		p, uri, err := (&RequestObject{VerifierInfo: c.infos}).RegisteredPolicy()
+		if (err == nil) != c.ok || uri != c.uri || c.ok && p.ID != "p" {
+			t.Errorf("%s: %v, %q, %v", name, p, uri, err)
+		}
 	}
 }
 
