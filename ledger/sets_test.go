@@ -143,10 +143,7 @@ func TestSetsOverRestarts(t *testing.T) {
 	c := newChain(t)
 	rows := store.NewMemory()
 	issuers, parts := c.set(policy.IssuerSet, 100)
-	var entries [][]byte
-	for _, raw := range c.opening() {
-		entries = append(entries, raw)
-	}
+	entries := c.opening()
 	for _, p := range parts {
 		entries = append(entries, c.signed(verifierDID, p))
 	}
