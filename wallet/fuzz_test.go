@@ -235,7 +235,7 @@ func FuzzRequest(f *testing.F) {
 			t.Fatal(err)
 		}
 		r := &Request{view: view}
-		if err := r.verify(token, openid.ClientIDPrefix+"did:web:bank.example", now); err != nil {
+		if err := r.verify(token, openid.ClientIDPrefix+"did:web:bank.example", now, nil); err != nil {
 			if fuzztest.Refused(t, err); CodeOf(err) == "" {
 				t.Errorf("refused without a code: %v", err)
 			}

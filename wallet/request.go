@@ -29,7 +29,6 @@ type Request struct {
 	policy     *policy.Policy
 	setsURI    string      // where the verifier serves the sets that the policy names; empty if it names none
 	sets       policy.Sets // those
-	fetch      fetchSet    // gets one; called by verify only
 	queries    []query
 	challenge  credential.Element
 	view       *client.View // that it was checked against
@@ -85,8 +84,8 @@ func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{view: view, requestURI: requestURI, fetch: w.fetchSets(ctx)}
-	if err := r.verify(string(token), clientID, w.clock()); err != nil {
+	r := &Request{view: view, requestURI: requestURI}
+	if err := r.verify(string(token), clientID, w.clock(), w.fetchSets(ctx)); err != nil {
 		return nil, err
 	}
 	if w.vault.read().wasAnswered(r.verifier.DID, r.object.Nonce) {
@@ -95,8 +94,8 @@ func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
 	return r, nil
 }
 
-// verify does all checks that need no vault.
-func (r *Request) verify(token, clientID string, now time.Time) error {
+// verify does all checks that need no vault. fetch gets a set that the policy names.
+func (r *Request) verify(token, clientID string, now time.Time, fetch fetchSet) error {
 	did, err := openid.VerifierDID(clientID)
 	if err != nil {
 		return refuse(CodeClient, err, "client of the link")
@@ -113,7 +112,7 @@ func (r *Request) verify(token, clientID string, now time.Time) error {
 		r.checkResponse,
 		func() error { return r.checkTimes(now) },
 		r.checkPolicy,
-		r.loadSets,
+		func() error { return r.loadSets(fetch) },
 		func() error { return r.checkQueries(now) },
 	} {
 		if err := check(); err != nil {

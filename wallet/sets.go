@@ -41,7 +41,7 @@ func (w *Wallet) fetchSets(ctx context.Context) fetchSet {
 }
 
 // loadSets gets every set that the policy names. They are at the verifier's registered address: it knows that it asks.
-func (r *Request) loadSets() error {
+func (r *Request) loadSets(fetch fetchSet) error {
 	uses := r.policy.SetUses()
 	if len(uses) == 0 {
 		return nil
@@ -65,7 +65,7 @@ func (r *Request) loadSets() error {
 	}
 	var list []*policy.Set
 	for _, digest := range digests {
-		set, err := r.fetch(r.setsURI, digest)
+		set, err := fetch(r.setsURI, digest)
 		if err != nil {
 			return err
 		}
