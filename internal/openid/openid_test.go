@@ -2,6 +2,7 @@ package openid
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -48,21 +49,23 @@ func TestOfferLink(t *testing.T) {
 }
 
 func TestRequestLink(t *testing.T) {
-	link := RequestLink(ClientIDPrefix+"did:web:v.example", "https://v.example/r?x=1&y=2")
-	client, uri, err := ParseRequestLink(link)
-	if err != nil || uri != "https://v.example/r?x=1&y=2" {
-		t.Errorf("%q, %v", uri, err)
-	}
-	if did, err := VerifierDID(client); err != nil || did != "did:web:v.example" {
-		t.Errorf("%q, %v", did, err)
-	}
-	for _, bad := range []string{"x509_hash:abc", "did:web:v.example", ClientIDPrefix + "v.example", ""} {
-		if _, err := VerifierDID(bad); err == nil {
-			t.Errorf("client_id %q was taken", bad)
+	for _, r := range []RequestReference{
+		{ClientID: ClientIDPrefix + "did:web:v.example", URI: "https://v.example/r?x=1&y=2"}, {ClientID: "c", URI: "https://v.example/r", Post: true},
+	} {
+		if got, err := ParseRequestLink(r.Link()); err != nil || got != r {
+			t.Errorf("%s reads as %+v, %v", r.Link(), got, err)
 		}
 	}
-	if _, _, err := ParseRequestLink("openid4vp://?client_id=x"); err == nil {
-		t.Error("a link without request_uri was read")
+	if r, err := ParseRequestLink("openid4vp://?client_id=x&request_uri=y&request_uri_method=get"); err != nil || r.Post {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, bad := range []string{
+		"openid4vp://?client_id=x", "openid4vp://?request_uri=x", "openid4vp://?client_id=x&request_uri=y&request_uri_method=POST",
+		"openid4vp://?client_id=x&request_uri=y&request_uri_method=put", "openid4vp://?client_id=x&client_id=z&request_uri=y",
+	} {
+		if r, err := ParseRequestLink(bad); err == nil {
+			t.Errorf("%s was read as %+v", bad, r)
+		}
 	}
 }
 
@@ -87,7 +90,8 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 		"circuit": func(r *RequestObject) { meta(r).Systems[0].Circuit = "d" }, "key": func(r *RequestObject) { meta(r).Systems[0].VerifyingKey[0]++ },
 		"policy": func(r *RequestObject) { meta(r).Statement.Policy[0]++ }, "now": func(r *RequestObject) { meta(r).Statement.Now++ },
 		"clause": func(r *RequestObject) { meta(r).Statement.Clauses[0].AtLeast = "2" }, "issuers": func(r *RequestObject) { meta(r).Statement.Issuers[0] += "x" },
-		"scope": func(r *RequestObject) { meta(r).Statement.Scope = &policy.Scope{Service: "s"} }, "freshness": func(r *RequestObject) { meta(r).Statement.FreshnessSeconds++ },
+		"response key": func(r *RequestObject) { r.EncryptTo(newKey(t).Public()) },
+		"scope":        func(r *RequestObject) { meta(r).Statement.Scope = &policy.Scope{Service: "s"} }, "freshness": func(r *RequestObject) { meta(r).Statement.FreshnessSeconds++ },
 	} {
 		r := make()
 		change(r)
@@ -97,6 +101,22 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 	}
 	if got, _ := make().Challenge(credential.DigestOf([]byte("another"))); got == base {
 		t.Error("the challenge is the same on another chain")
+	}
+	encrypted, again := make(), make()
+	encrypted.EncryptTo(newKey(t).Public())
+	again.EncryptTo(newKey(t).Public())
+	one, err1 := encrypted.Challenge(genesis)
+	two, err2 := again.Challenge(genesis)
+	if err := errors.Join(err1, err2); err != nil || one == two {
+		t.Errorf("the challenge is the same for another response key, %v", err)
+	}
+	encrypted.WalletNonce = "n"
+	if got, err := encrypted.Challenge(genesis); err != nil || got != one {
+		t.Errorf("the challenge depends on who fetched the request, %v", err)
+	}
+	encrypted.ClientMetadata.Keys = nil
+	if _, err := encrypted.Challenge(genesis); err == nil {
+		t.Error("there is a challenge without the key to encrypt to")
 	}
 }
 

@@ -1,0 +1,117 @@
+package jose
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/bulla-id/bulla/credential"
+)
+
+// Bounds of the certificates that a token may carry. Those beside the first are not read: nobody here trusts an authority.
+const (
+	MaxCertificates = 3
+	maxCertificate  = 4 << 10 // bytes of DER
+)
+
+// Certificate is a certificate as far as it names a key. That its issuer can be trusted is not said, nor asked for: the
+// key is trusted or not by other means, as by the chain's registry.
+type Certificate struct {
+	DER       []byte
+	Key       PublicKey
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// ParseCertificate reads a certificate of one of our kinds of keys. One that says that its key is for other uses than
+// signatures, or has critical extensions that we do not know, is refused.
+func ParseCertificate(der []byte) (*Certificate, error) {
+	if len(der) > maxCertificate {
+		return nil, fmt.Errorf("certificate of %d bytes, at most %d", len(der), maxCertificate)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %.200w", err)
+	}
+	key, err := PublicKeyOf(c.PublicKey)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("certificate: %w", err)
+	case len(c.UnhandledCriticalExtensions) > 0:
+		return nil, fmt.Errorf("certificate has %d critical extensions that are not known here", len(c.UnhandledCriticalExtensions))
+	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return nil, fmt.Errorf("the certificate's key is not for signatures")
+	}
+	return &Certificate{bytes.Clone(der), key, c.NotBefore, c.NotAfter}, nil
+}
+
+// Digest is the SHA-256 of the certificate's DER form.
+func (c *Certificate) Digest() credential.Digest { return credential.DigestOf(c.DER) }
+
+// ValidAt refuses a certificate before its time or after it.
+func (c *Certificate) ValidAt(now time.Time) error {
+	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+		return fmt.Errorf("certificate is valid from %s to %s", c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// certifiedHeader is the header of a token that carries certificates instead of naming its key. Only [VerifyCertified]
+// reads it.
+type certifiedHeader struct {
+	Algorithm Algorithm `json:"alg"`
+	Type      string    `json:"typ"`
+	Chain     []string  `json:"x5c"` // base64 with padding, not base64url: RFC 7515 section 4.1.6
+}
+
+// SignCertified makes a compact JWS that carries certificates, DER, the key's own first.
+func SignCertified(key *SigningKey, typ string, chain [][]byte, payload any) (string, error) {
+	header := certifiedHeader{Algorithm: key.Public().Algorithm(), Type: typ}
+	for _, der := range chain {
+		header.Chain = append(header.Chain, base64.StdEncoding.EncodeToString(der))
+	}
+	return SignHeader(key, header, payload)
+}
+
+// VerifyCertified checks a compact JWS with that typ against the key of the certificate that it carries, and returns its
+// payload. trust decides whether that certificate is one to believe; nothing else here does.
+func VerifyCertified(token, typ string, trust func(*Certificate) error) ([]byte, error) {
+	var header certifiedHeader
+	s, err := split(token, &header)
+	if err != nil {
+		return nil, err
+	}
+	if header.Type != typ {
+		return nil, fmt.Errorf("typ is %.100q, want %.100q: %w", header.Type, typ, ErrToken)
+	}
+	leaf, err := header.leaf()
+	if err != nil {
+		return nil, fmt.Errorf("x5c: %w: %w", err, ErrToken)
+	}
+	if err := trust(leaf); err != nil {
+		return nil, err
+	}
+	return s.verify(header.Algorithm, leaf.Key)
+}
+
+func (h *certifiedHeader) leaf() (*Certificate, error) {
+	if len(h.Chain) == 0 || len(h.Chain) > MaxCertificates {
+		return nil, fmt.Errorf("%d certificates, want 1 to %d", len(h.Chain), MaxCertificates)
+	}
+	var leaf []byte
+	for i, text := range h.Chain {
+		if len(text) > base64.StdEncoding.EncodedLen(maxCertificate) {
+			return nil, fmt.Errorf("certificate %d is too large", i+1)
+		}
+		der, err := base64.StdEncoding.Strict().DecodeString(text)
+		if err != nil || base64.StdEncoding.EncodeToString(der) != text { // the decoder passes line breaks over
+			return nil, fmt.Errorf("certificate %d is not base64", i+1)
+		}
+		if i == 0 {
+			leaf = der
+		}
+	}
+	return ParseCertificate(leaf)
+}
