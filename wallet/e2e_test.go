@@ -380,7 +380,7 @@ func TestEndToEnd(t *testing.T) {
 			t.Errorf("tampered proof: code %q", code)
 		}
 		text := ledgertest.Must(adversary.WithMember("residence", p, "pseudonym", adversary.PlusModulus(p.Pseudonym)))(t)
-		reply := ledgertest.Must(cheat.Post(ctx, r.Object.ResponseURI, adversary.Form(text, r.Object.State)))(t)
+		reply := ledgertest.Must(cheat.Post(ctx, r.Object.ResponseURI, ledgertest.Must(r.Form(text))(t)))(t)
 		if code := errorOf(reply); code != "not_canonical" {
 			t.Errorf("pseudonym plus modulus: code %q", code)
 		}

@@ -12,7 +12,7 @@ import (
 
 // Bounds of the certificates that a token may carry. Those beside the first are not read: nobody here trusts an authority.
 const (
-	MaxCertificates = 3
+	maxCertificates = 3
 	maxCertificate  = 4 << 10 // bytes of DER
 )
 
@@ -45,6 +45,19 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 		return nil, fmt.Errorf("the certificate's key is not for signatures")
 	}
 	return &Certificate{bytes.Clone(der), key, c.NotBefore, c.NotAfter}, nil
+}
+
+// ParseChain is the first of 1 to 3 certificates, DER, which names the key. The others are bounded, and that is all.
+func ParseChain(chain [][]byte) (*Certificate, error) {
+	if len(chain) == 0 || len(chain) > maxCertificates {
+		return nil, fmt.Errorf("%d certificates, want 1 to %d", len(chain), maxCertificates)
+	}
+	for i, der := range chain {
+		if len(der) > maxCertificate {
+			return nil, fmt.Errorf("certificate %d has %d bytes, at most %d", i+1, len(der), maxCertificate)
+		}
+	}
+	return ParseCertificate(chain[0])
 }
 
 // Digest is the SHA-256 of the certificate's DER form.
@@ -97,21 +110,18 @@ func VerifyCertified(token, typ string, trust func(*Certificate) error) ([]byte,
 }
 
 func (h *certifiedHeader) leaf() (*Certificate, error) {
-	if len(h.Chain) == 0 || len(h.Chain) > MaxCertificates {
-		return nil, fmt.Errorf("%d certificates, want 1 to %d", len(h.Chain), MaxCertificates)
+	if len(h.Chain) > maxCertificates {
+		return nil, fmt.Errorf("%d certificates, at most %d", len(h.Chain), maxCertificates)
 	}
-	var leaf []byte
+	chain := make([][]byte, len(h.Chain))
 	for i, text := range h.Chain {
 		if len(text) > base64.StdEncoding.EncodedLen(maxCertificate) {
 			return nil, fmt.Errorf("certificate %d is too large", i+1)
 		}
-		der, err := base64.StdEncoding.Strict().DecodeString(text)
-		if err != nil || base64.StdEncoding.EncodeToString(der) != text { // the decoder passes line breaks over
+		var err error
+		if chain[i], err = base64.StdEncoding.Strict().DecodeString(text); err != nil || base64.StdEncoding.EncodeToString(chain[i]) != text { // the decoder passes line breaks over
 			return nil, fmt.Errorf("certificate %d is not base64", i+1)
 		}
-		if i == 0 {
-			leaf = der
-		}
 	}
-	return ParseCertificate(leaf)
+	return ParseChain(chain)
 }

@@ -69,6 +69,11 @@ func ParseClientID(clientID string) (c Client, err error) {
 	return c, nil
 }
 
+// ClientOf is the pre-registered client of a verifier's DID.
+func ClientOf(verifierDID string) Client {
+	return Client{Scheme: SchemePreRegistered, Name: credential.ClientName(verifierDID)}
+}
+
 // ID is the client_id.
 func (c Client) ID() string {
 	switch c.Scheme {

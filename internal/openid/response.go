@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -98,6 +99,21 @@ func (r *RequestObject) Encrypt(response AuthorizationResponse) (string, error) 
 		return "", err
 	}
 	return jose.Encrypt(*key, enc, text)
+}
+
+// ResponseForm is what is posted to response_uri: the parameters, or their encrypted form, as the request asks.
+func (r *RequestObject) ResponseForm(response AuthorizationResponse) (url.Values, error) {
+	if r.ResponseMode == DirectPostJWT {
+		text, err := r.Encrypt(response)
+		return url.Values{"response": {text}}, err
+	}
+	form := url.Values{}
+	for name, value := range map[string]string{"vp_token": string(response.Token), "error": response.Error, "state": response.State} {
+		if value != "" {
+			form.Set(name, value)
+		}
+	}
+	return form, nil
 }
 
 // maxParameters is what a response may have beside the vp_token, in bytes.
