@@ -3,6 +3,7 @@ package openid
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -117,6 +118,30 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 	encrypted.ClientMetadata.Keys = nil
 	if _, err := encrypted.Challenge(genesis); err == nil {
 		t.Error("there is a challenge without the key to encrypt to")
+	}
+}
+
+// Requests are bounded in what we ignore, too.
+func TestRequestObjectIsBounded(t *testing.T) {
+	list := func(n int) string { return "[" + strings.Repeat("1,", n-1) + "1]" }
+	members := func(n int) string {
+		text := make([]string, n)
+		for i := range text {
+			text[i] = fmt.Sprintf(`"m%d":[]`, i)
+		}
+		return "{" + strings.Join(text, ",") + "}"
+	}
+	for _, c := range []struct {
+		name, value string
+		taken       bool
+	}{
+		{"a long list", list(maxItems), true}, {"a longer list", list(maxItems + 1), false}, {"many members", members(maxMembers), true}, {"more members", members(maxMembers + 1), false},
+		{"deep", strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1), true}, {"deeper", strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth), false},
+		{"very deep", strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000), false}, {"large", `"` + strings.Repeat("x", maxRequestBytes) + `"`, false},
+	} {
+		if _, err := ParseRequestObject([]byte(`{"more":` + c.value + `}`)); (err == nil) != c.taken {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package openid
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/bulla-id/bulla/credential"
@@ -200,11 +202,57 @@ func ParseRequestObject(payload []byte) (*RequestObject, error) {
 	if _, err := credential.CanonicalJSON(payload); err != nil { // duplicate keys, text not in NFC
 		return nil, fmt.Errorf("request: %w", err)
 	}
+	if err := checkShape(payload); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
 	var r RequestObject
 	if err := json.Unmarshal(payload, &r); err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	return &r, nil
+}
+
+// Bounds of a request's JSON, in what we ignore too. The longest list that means anything is a set of 4,096 values, the
+// deepest one is a clause's.
+const (
+	maxDepth   = 16
+	maxItems   = 4096
+	maxMembers = 256
+)
+
+// checkShape refuses what is nested deeper, or has longer lists or larger objects, than any request.
+func checkShape(payload []byte) error {
+	type container struct {
+		object bool
+		tokens int // values of a list; of an object its names, too
+	}
+	var open []container
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		delim, _ := token.(json.Delim)
+		if delim == '}' || delim == ']' {
+			open = open[:len(open)-1]
+			continue
+		}
+		if len(open) > 0 {
+			inner := &open[len(open)-1]
+			if inner.tokens++; inner.object && inner.tokens > 2*maxMembers || !inner.object && inner.tokens > maxItems {
+				return fmt.Errorf("a list has more than %d values, or an object more than %d members", maxItems, maxMembers)
+			}
+		}
+		if delim != 0 {
+			if open = append(open, container{object: delim == '{'}); len(open) > maxDepth {
+				return fmt.Errorf("nested deeper than %d", maxDepth)
+			}
+		}
+	}
 }
 
 // VPToken is the response: for each query its presentations (exactly one).
