@@ -36,6 +36,8 @@ type country struct {
 	chain    *ledgertest.Chain
 	agency   *issuer.Issuer
 	verifier *verifier.Verifier
+	bank     *jose.SigningKey // registered for the verifier
+	policies []*policy.Policy // of the verifier, registered
 	checked  wallet.Provers
 	cheating wallet.Provers
 }
@@ -69,6 +71,7 @@ func newCountry(t *testing.T) *country {
 	c.chain.PublishSchema(residence, civil, "did:web:other.example")
 	c.chain.PublishSchema(landTitle, civil)
 	policies := c.register(bankKey)
+	c.bank, c.policies = bankKey, policies
 	c.chain.Settle()
 
 	c.agency = c.newAgency(server.URL+"/civil", agencyKey)

@@ -2,9 +2,12 @@ package jose
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
@@ -69,6 +72,33 @@ func (c *Certificate) ValidAt(now time.Time) error {
 		return fmt.Errorf("certificate is valid from %s to %s", c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// SelfCertify makes a certificate of the key by itself, DER: for readers who find the key elsewhere and want no more of a
+// certificate than its form. names are of the hosts that the key's owner is reached at.
+func (k *SigningKey) SelfCertify(subject string, names []string, from, until time.Time) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: subject}, DNSNames: names, NotBefore: from, NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.secret.Public(), k.secret)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate: %w", err)
+	}
+	return der, nil
+}
+
+// CertificateRequest is a PKCS #10 request for an authority to make a certificate of the key, DER.
+func (k *SigningKey) CertificateRequest(subject string, names []string) ([]byte, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject}, DNSNames: names}, k.secret)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate request: %w", err)
+	}
+	return der, nil
 }
 
 // certifiedHeader is the header of a token that carries certificates instead of naming its key. Only [VerifyCertified]

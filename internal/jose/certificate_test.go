@@ -174,6 +174,21 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
+func TestSelfCertified(t *testing.T) {
+	from := time.Unix(1_800_000_000, 0)
+	for _, alg := range []jose.Algorithm{jose.EdDSA, jose.ES256} {
+		key := generated(t, alg)
+		der := must(key.SelfCertify("did:web:bank.example", []string{"bank.example"}, from, from.Add(time.Hour)))(t)
+		if c := must(jose.ParseCertificate(der))(t); c.Key != key.Public() || c.ValidAt(from.Add(time.Minute)) != nil || c.ValidAt(from.Add(2*time.Hour)) == nil {
+			t.Errorf("%s: %+v", alg, c)
+		}
+		request := must(x509.ParseCertificateRequest(must(key.CertificateRequest("did:web:bank.example", []string{"bank.example"}))(t)))(t)
+		if public := must(jose.PublicKeyOf(request.PublicKey))(t); request.CheckSignature() != nil || public != key.Public() || request.Subject.CommonName != "did:web:bank.example" {
+			t.Errorf("%s: request %+v", alg, request)
+		}
+	}
+}
+
 // Whatever stands in a certificate, it is read with one of our keys in it, or refused.
 func FuzzParseCertificate(f *testing.F) {
 	key, err := ecdsaOf(bytes.Repeat([]byte{1}, 32))
