@@ -128,6 +128,10 @@ func SharedScope(genesis Digest, entryIndex uint64) Element {
 	return mustHash(tagScope, []any{"shared", genesis, entryIndex})
 }
 
+// ClientName is F("client", DID): a name for a registered verifier that follows from its DID and has no colon, as OpenID4VP
+// wants it of clients that wallets know beforehand.
+func ClientName(verifierDID string) Element { return F(tagClient, []byte(verifierDID)) }
+
 // Challenge is F("challenge", canonical JSON of value).
 func Challenge(value any) (Element, error) { return Hash(tagChallenge, value) }
 

@@ -74,4 +74,5 @@ const (
 	tagClaim     = "claim"
 	tagScope     = "scope"
 	tagChallenge = "challenge"
+	tagClient    = "client"
 )

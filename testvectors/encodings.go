@@ -55,7 +55,7 @@ func encodingVectors() (any, error) {
 	if out.Elements, err = elementVectors(); err != nil {
 		return nil, err
 	}
-	for _, v := range [][2]string{{"claim", ""}, {"claim", "a"}, {"issuer", "did:web:land.example"}, {"c", "laim"}, {strings.Repeat("t", 255), "\x00\xff"}, {"schema", strings.Repeat("x", 1000)}} {
+	for _, v := range [][2]string{{"claim", ""}, {"claim", "a"}, {"issuer", "did:web:land.example"}, {"client", "did:web:bank.example"}, {"c", "laim"}, {strings.Repeat("t", 255), "\x00\xff"}, {"schema", strings.Repeat("x", 1000)}} {
 		out.F = append(out.F, fVector{v[0], hex.EncodeToString([]byte(v[1])), hexElement(credential.F(v[0], []byte(v[1])))})
 	}
 	out.Tags = []tagVector{

@@ -127,7 +127,11 @@ func TestOnChain(t *testing.T) {
 		token := openid.VPToken{"residence": {{
 			System: "zk", Proof: openid.EncodeBytes(proof), Root: root, N: public.N, Link: public.Link, Item: public.Item,
 		}}}
-		return id, started, verifier.Response{State: request.State, Token: encode(t, token)}
+		encrypted, err := request.Encrypt(openid.AuthorizationResponse{State: request.State, Token: encode(t, token)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id, started, verifier.Response{Token: []byte(encrypted), Encrypted: true}
 	}
 
 	id, started, response := present("residence")

@@ -61,8 +61,9 @@ func TestHTTPStory(t *testing.T) {
 	app := w.token("app", verifier.ScopeWrite, verifier.ScopeRead)
 
 	started := decode[verifier.Started](t, w.call("POST", "/v1/sessions", app, "application/json", `{"policy":"residence","lifetime_seconds":60}`), http.StatusCreated)
-	clientID, uri, err := openid.ParseRequestLink(started.RequestLink)
-	if err != nil || clientID != openid.ClientIDPrefix+bank || uri != started.RequestURI || started.ExpiresAt != credential.UnixTimeOf(w.clock.Now())+60 {
+	reference, err := openid.ParseRequestLink(started.RequestLink)
+	uri := started.RequestURI
+	if err != nil || reference != (openid.RequestReference{ClientID: openid.ClientIDPrefix + bank, URI: uri, Post: true}) || started.ExpiresAt != credential.UnixTimeOf(w.clock.Now())+60 {
 		t.Fatalf("started %+v: %v", started, err)
 	}
 	if strings.Contains(uri, started.ID) {

@@ -38,6 +38,7 @@ const (
 	PolicyUnprovable    = "policy_unprovable"
 	NoIssuer            = "issuer_set"
 	NoVerifyingKey      = "key_not_listed"
+	CertificateEnded    = "certificate_ended"
 )
 
 // LoadPolicies reads every *.json file of a folder as a policy, in the order of their names.
@@ -130,6 +131,9 @@ func sameScope(a, b *policy.Scope) bool {
 
 // registered checks that wallets will believe our requests: our key is the chain's, and our address is allowed.
 func (v *Verifier) registered(view *client.View) error {
+	if err := v.identity.ready(v.cfg.Clock()); err != nil {
+		return err
+	}
 	us, ok := view.Registry.Verifier(v.cfg.DID)
 	if !ok {
 		return notReady(NotRegistered, "verifier %s is not registered on the chain: ask governance to register it with key %s and response URI %s",

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/verifier/check"
 )
 
 // Paths that wallets reach, below the public URL; an id follows.
@@ -34,7 +36,7 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		return nil, err
 	}
 	r := &openid.RequestObject{
-		ClientID: v.ClientID(), ResponseType: "vp_token", ResponseMode: "direct_post", ResponseURI: v.base + responsePath + requestID,
+		ClientID: v.ClientID(), ResponseType: "vp_token", ResponseMode: openid.DirectPost, ResponseURI: v.base + responsePath + requestID,
 		Nonce: webapi.RandomID(), State: webapi.RandomID(), Audience: openid.SelfIssued,
 		IssuedAt: credential.UnixTimeOf(now), ExpiresAt: credential.UnixTimeOf(now.Add(lifetime)),
 		ClientMetadata: openid.ClientMetadata{Formats: openid.OurFormats()},
@@ -86,8 +88,24 @@ func newQuery(view *client.View, s policy.Statement, sets policy.Sets, key *keys
 	}, nil
 }
 
-// sign makes the JWT that wallets fetch.
-func (v *Verifier) sign(r *openid.RequestObject) (string, error) {
-	keyID := openid.RequestKeyID(v.cfg.DID, v.cfg.SigningKey.Public().KeyID())
-	return jose.SignCompact(v.cfg.SigningKey, keyID, openid.RequestType, r)
+// RequestWith is [Verifier.Request] for a wallet that posted a nonce of its own: the same request, signed anew with the
+// nonce in it. What a response is bound to does not have it, so that the request stays one, whoever fetches it.
+func (v *Verifier) RequestWith(ctx context.Context, requestID, walletNonce string) (string, error) {
+	token, err := v.Request(ctx, requestID)
+	if err != nil {
+		return "", err
+	}
+	payload, err := jose.PeekPayload(token)
+	if err != nil {
+		return "", fmt.Errorf("stored request: %w", err)
+	}
+	r, err := openid.ParseRequestObject(payload)
+	if err != nil {
+		return "", fmt.Errorf("stored request: %w", err)
+	}
+	if r.ClientID != v.ClientID() { // made before we were configured anew: nobody would believe it under this signature
+		return "", check.Refuse(check.SessionExpired, "", nil)
+	}
+	r.WalletNonce = walletNonce
+	return v.identity.sign(r)
 }

@@ -14,9 +14,10 @@ import (
 
 // Response is what a wallet posts: a vp_token, or an error of its own.
 type Response struct {
-	State string
-	Token []byte // the vp_token, JSON; empty with Error
-	Error string // access_denied and the like
+	State     string // empty if it is encrypted
+	Token     []byte // the vp_token, JSON; empty with Error
+	Error     string // access_denied and the like
+	Encrypted bool   // Token is a compact JWE of all of them
 }
 
 // Respond checks a wallet's response to a request, and consumes nonce and tags if, and only if, all of it holds. A
@@ -30,6 +31,9 @@ func (v *Verifier) Respond(ctx context.Context, requestID string, response Respo
 	defer v.enter(s.ID)()
 	asked, err := s.asked()
 	if err != nil {
+		return err
+	}
+	if response, err = v.decrypt(s, response); err != nil {
 		return err
 	}
 	facts, err := v.answer(ctx, asked, response)

@@ -49,6 +49,9 @@ type session struct {
 	Reason    check.Code          `json:"reason,omitempty"`
 	Query     string              `json:"query,omitempty"` // that the reason speaks of
 	Result    string              `json:"result,omitempty"`
+
+	ResponseKey string `json:"response_key,omitempty"` // sealed; dropped when no response is taken any longer
+	ReturnURI   string `json:"return_uri,omitempty"`   // where the person's browser goes on, with a response code
 }
 
 // The keys of our rows.
@@ -75,11 +78,29 @@ type Started struct {
 	State       State               `json:"state"`
 }
 
+// Ask is what an application asks for.
+type Ask struct {
+	Policy   string
+	Lifetime time.Duration // of the request; 0 is the default
+	// ReturnURI is where the wallet sends the person's browser when it answered, if wallet and browser are on one device;
+	// empty: nowhere. The result is then given only to who shows the response code that came along.
+	ReturnURI string
+}
+
 // Start makes a session for an application. lifetime is that of the request; 0 is the default. The error is a
 // [*NotReadyError] if the chain does not let us ask, [ErrLifetime], or one of ledger or store.
 func (v *Verifier) Start(ctx context.Context, client, policyID string, lifetime time.Duration) (*Started, error) {
+	return v.StartWith(ctx, client, Ask{Policy: policyID, Lifetime: lifetime})
+}
+
+// StartWith is Start with all that an application can ask for. It also returns [ErrReturnURI].
+func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Started, error) {
+	policyID, lifetime := ask.Policy, ask.Lifetime
 	if lifetime == 0 {
 		lifetime = v.cfg.Lifetime
+	}
+	if !v.mayReturnTo(ask.ReturnURI) {
+		return nil, ErrReturnURI
 	}
 	if lifetime < minimumLifetime || lifetime > maximumLifetime {
 		return nil, ErrLifetime
@@ -92,12 +113,15 @@ func (v *Verifier) Start(ctx context.Context, client, policyID string, lifetime 
 	if err != nil {
 		return nil, err
 	}
-	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created}
+	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created, ReturnURI: ask.ReturnURI}
 	request, err := v.newRequest(view, p, s.RequestID, v.cfg.Clock(), lifetime)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	if s.Object, err = v.sign(request); err != nil {
+	if s.ResponseKey, err = v.encryptTo(request, s.ID); err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	if s.Object, err = v.identity.sign(request); err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
 	s.ExpiresAt = request.ExpiresAt
@@ -114,7 +138,8 @@ func (v *Verifier) Start(ctx context.Context, client, policyID string, lifetime 
 		return nil, fmt.Errorf("start session: store: %w", err)
 	}
 	uri := v.base + requestPath + s.RequestID
-	return &Started{s.ID, openid.RequestLink(v.ClientID(), uri), uri, s.ExpiresAt, Created}, nil
+	link := openid.RequestReference{ClientID: v.ClientID(), URI: uri, Post: true}.Link()
+	return &Started{s.ID, link, uri, s.ExpiresAt, Created}, nil
 }
 
 // ErrLifetime is returned for lifetimes that requests may not have.
@@ -177,6 +202,9 @@ func (v *Verifier) load(id string) (*stored, error) {
 
 // replace writes a session over the row it was read from, together with the rest of a batch.
 func (v *Verifier) replace(old *stored, next session, b Batch) error {
+	if next.Final {
+		next.ResponseKey = ""
+	}
 	row, err := credential.Canonical(next)
 	if err != nil {
 		return err
@@ -211,8 +239,16 @@ type Reason struct {
 	Text  credential.Text `json:"text"`
 }
 
-// Status is the state of a session that the application started; [ErrAbsent] for all others.
-func (v *Verifier) Status(_ context.Context, client, id string) (*Status, error) {
+// Status is the state of a session that the application started; [ErrAbsent] for all others. Of a session with a return
+// URI it is what may be known without the response code: see [Verifier.StatusWith].
+func (v *Verifier) Status(ctx context.Context, client, id string) (*Status, error) {
+	return v.StatusWith(ctx, client, id, "")
+}
+
+// StatusWith is the state of a session whose browser came back with a response code. Without the code a session that has
+// a return URI stays "responded" where it is verified: whoever polls learns nothing that the browser which started it did
+// not bring. A code that is not the session's is [ErrResponseCode].
+func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string) (*Status, error) {
 	s, err := v.load(id)
 	if err != nil {
 		return nil, err
@@ -224,7 +260,12 @@ func (v *Verifier) Status(_ context.Context, client, id string) (*Status, error)
 	if s.Reason != "" && s.State != Verified {
 		status.Reason = &Reason{s.Reason, s.Query, s.Reason.Text()}
 	}
+	coded := s.ReturnURI != "" && v.sealer.isCode(s.ID, responseCode)
 	switch {
+	case responseCode != "" && !coded:
+		return nil, ErrResponseCode
+	case s.State == Verified && s.ReturnURI != "" && !coded:
+		status.State, status.Final, status.Result = Responded, false, ""
 	case s.Final:
 	case v.isPending(id):
 		status.State = Responded
@@ -260,7 +301,7 @@ func (v *Verifier) enter(id string) (leave func()) {
 
 // asked is the stored request, from the very bytes that were signed.
 func (s *session) asked() (*check.Asked, error) {
-	_, payload, err := jose.PeekCompact(s.Object)
+	payload, err := jose.PeekPayload(s.Object)
 	if err != nil {
 		return nil, fmt.Errorf("stored request: %w", err)
 	}

@@ -11,6 +11,7 @@ package verifier
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,18 @@ type Config struct {
 	// it at /jwks.json. They differ, so that neither can be made to sign the other's.
 	SigningKey *jose.SigningKey
 	ResultKey  *jose.SigningKey
+	// ClientIDScheme is how requests name the verifier; empty: by the registered DID. Certificates are those of the signing
+	// key, in DER, its own first, for [openid.SchemeX509Hash] only.
+	ClientIDScheme openid.ClientScheme
+	Certificates   [][]byte
+	// SessionKey has SessionKeySize bytes and protects what sessions keep in the store: the keys that responses are encrypted
+	// to. nil: one is drawn, and a restart ends the requests that are open.
+	SessionKey []byte
+	// PlainResponses asks wallets to answer without encryption, inside TLS only: to see what they send.
+	PlainResponses bool
+	// ReturnURIs are prefixes, each ending in /, of the addresses that a wallet may send its person back to: https, or http
+	// on loopback.
+	ReturnURIs []string
 	Policies   []*policy.Policy
 	Sets       []*policy.Set // that the policies name
 	// VerifyingKeys are the keys' file forms, of the presentation circuits that the policies name. Only those that the chain lists are used.
@@ -69,6 +82,8 @@ type Verifier struct {
 	keys     []*keys.VerifyingKey
 	chain    *chain
 	checker  *check.Checker
+	identity *identity
+	sealer   *sealer
 	checking chan struct{} // as many places as responses are checked at a time
 
 	mu      sync.Mutex
@@ -85,6 +100,13 @@ func New(cfg Config) (*Verifier, error) {
 		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy), sets: policy.SetsOf(cfg.Sets...),
 		chain:    &chain{ledger: cfg.Ledger, clock: cfg.Clock},
 		checking: make(chan struct{}, runtime.GOMAXPROCS(0)), pending: make(map[string]int),
+	}
+	var err error
+	if v.identity, err = newIdentity(&cfg); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	if v.sealer, err = newSealer(cfg.SessionKey); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	for i, data := range cfg.VerifyingKeys {
 		key, err := keys.ParseVerifyingKey(data)
@@ -118,8 +140,17 @@ func (cfg *Config) complete() error {
 	if cfg.ResultLifetime == 0 {
 		cfg.ResultLifetime = defaultResultLifetime
 	}
+	if cfg.SessionKey == nil {
+		cfg.SessionKey = make([]byte, SessionKeySize)
+		rand.Read(cfg.SessionKey)
+	}
 	if err := entry.ValidateDID(cfg.DID); err != nil {
 		return err
+	}
+	for _, prefix := range cfg.ReturnURIs {
+		if u, err := openid.ParseAddress(prefix); err != nil || !openid.LiesUnder(u, prefix) {
+			return fmt.Errorf("return URI %.200q: want https, or http on loopback, with a plain path that ends in /", prefix)
+		}
 	}
 	u, err := url.Parse(cfg.PublicURL)
 	switch {
@@ -129,6 +160,8 @@ func (cfg *Config) complete() error {
 		return errors.New("signing key or result key is missing")
 	case cfg.SigningKey.Public() == cfg.ResultKey.Public():
 		return errors.New("signing key and result key are the same: use two")
+	case len(cfg.SessionKey) != SessionKeySize:
+		return fmt.Errorf("session key has %d bytes, want %d", len(cfg.SessionKey), SessionKeySize)
 	case cfg.Ledger == nil || cfg.Store == nil || cfg.Authority == nil:
 		return errors.New("ledger, store or authority is missing")
 	case len(cfg.Policies) == 0 || len(cfg.VerifyingKeys) == 0:
@@ -142,7 +175,7 @@ func (cfg *Config) complete() error {
 }
 
 // ClientID is the client_id of the verifier's requests.
-func (v *Verifier) ClientID() string { return openid.ClientIDPrefix + v.cfg.DID }
+func (v *Verifier) ClientID() string { return v.identity.client.ID() }
 
 // Ready tells whether the chain agrees with the configuration: key and address are registered, every policy is, and a
 // verifying key of each circuit that they name is listed. What is wrong is a [*NotReadyError]; other errors mean that the ledger did not answer.

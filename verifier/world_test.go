@@ -106,6 +106,7 @@ func (w *world) config() verifier.Config {
 	return verifier.Config{
 		DID: bank, PublicURL: "https://verify.example/bulla/", SigningKey: w.signing, ResultKey: w.results, Policies: policies(),
 		VerifyingKeys: [][]byte{w.key.Bytes()}, Ledger: w.ledger, Store: w.store, Authority: w.authority, Clock: w.clock.Now,
+		PlainResponses: true, // most tests here are about what is in a response
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -76,7 +75,7 @@ func (w *Wallet) Refuse(ctx context.Context, r *Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.post(ctx, r, url.Values{"error": {"access_denied"}})
+	_, err = w.post(ctx, r, openid.AuthorizationResponse{Error: "access_denied"})
 	if CodeOf(err) == CodeRemote {
 		err = nil // it arrived, which is all a refusal can ask for
 	}
@@ -304,7 +303,7 @@ func (w *Wallet) send(ctx context.Context, r *Request, chosen []*Credential, tok
 	if err != nil {
 		return nil, err
 	}
-	body, err := w.post(ctx, r, url.Values{"vp_token": {string(text)}})
+	body, err := w.post(ctx, r, openid.AuthorizationResponse{Token: text})
 	if saveErr := w.finish(event, err); err != nil || saveErr != nil {
 		return nil, errors.Join(err, saveErr)
 	}
@@ -340,10 +339,12 @@ func (w *Wallet) spend(r *Request, chosen []*Credential, kind EventKind) (*Event
 	return event, err
 }
 
-// post sends a form with the request's state to its response_uri.
-func (w *Wallet) post(ctx context.Context, r *Request, form url.Values) ([]byte, error) {
-	if r.object.State != "" {
-		form.Set("state", r.object.State)
+// post sends a response with the request's state to its response_uri, encrypted if the request asks for that.
+func (w *Wallet) post(ctx context.Context, r *Request, response openid.AuthorizationResponse) ([]byte, error) {
+	response.State = r.object.State
+	form, err := r.object.ResponseForm(response)
+	if err != nil {
+		return nil, err
 	}
 	return w.http.fetch(ctx, call{
 		method: http.MethodPost, address: r.object.ResponseURI, contentType: "application/x-www-form-urlencoded",

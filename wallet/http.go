@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -44,19 +43,11 @@ func newFetcher(transport *http.Client) *fetcher {
 
 // parseAddress reads an address that a wallet may talk to.
 func parseAddress(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.String() != text {
-		return nil, refuse(CodeAddress, nil, "%.200q is not a plain absolute URL", text)
+	u, err := openid.ParseAddress(text)
+	if err != nil {
+		return nil, refuse(CodeAddress, err, "address")
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
-		return u, nil
-	}
-	return nil, refuse(CodeAddress, nil, "%.200q is neither https nor on this machine", text)
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return u, nil
 }
 
 // sameOrigin tells whether scheme, host and port agree.

@@ -3,9 +3,9 @@ package wallet
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +34,7 @@ type Request struct {
 	view       *client.View // that it was checked against
 	requestURI string
 	keyID      string
+	nonce      string // that we posted when we fetched it, to be echoed; empty if we posted none
 }
 
 // query is one credential that is asked for.
@@ -70,22 +71,19 @@ func (r *Request) ExpiresAt() time.Time { return r.object.ExpiresAt.Time() }
 // answered at an address registered for it, asking exactly what the registered policy says as of now, for a verifying
 // key that the chain lists, and not answered before. It sends nothing but the fetch, and fetches the sets that the policy names.
 func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
-	clientID, requestURI, err := openid.ParseRequestLink(link)
+	reference, err := openid.ParseRequestLink(link)
 	if err != nil {
 		return nil, refuse(CodeRequest, err, "read link")
 	}
-	token, err := w.http.fetch(ctx, call{
-		method: http.MethodGet, address: requestURI, accept: "application/" + openid.RequestType, limit: jose.MaxToken,
-	})
+	r := &Request{requestURI: reference.URI}
+	token, err := w.fetchRequest(ctx, r, reference)
 	if err != nil {
 		return nil, err
 	}
-	view, err := w.update(ctx)
-	if err != nil {
+	if r.view, err = w.update(ctx); err != nil {
 		return nil, err
 	}
-	r := &Request{view: view, requestURI: requestURI}
-	if err := r.verify(string(token), clientID, w.clock(), w.fetchSets(ctx)); err != nil {
+	if err := r.verify(string(token), reference.ClientID, w.clock(), w.fetchSets(ctx)); err != nil {
 		return nil, err
 	}
 	if w.vault.read().wasAnswered(r.verifier.DID, r.object.Nonce) {
@@ -94,17 +92,29 @@ func (w *Wallet) Read(ctx context.Context, link string) (*Request, error) {
 	return r, nil
 }
 
+// fetchRequest gets the request object: by GET, or by POST with a nonce of ours where the link allows it, so that nobody
+// can hand us a request that was signed for another wallet.
+func (w *Wallet) fetchRequest(ctx context.Context, r *Request, reference openid.RequestReference) ([]byte, error) {
+	c := call{method: http.MethodGet, address: reference.URI, accept: "application/" + openid.RequestType, limit: jose.MaxToken}
+	if reference.Post {
+		metadata, err := json.Marshal(openid.OurWallet())
+		if err != nil {
+			return nil, err
+		}
+		r.nonce = credential.RandomElement().String()
+		c.method, c.contentType = http.MethodPost, "application/x-www-form-urlencoded"
+		c.body = url.Values{"wallet_metadata": {string(metadata)}, "wallet_nonce": {r.nonce}}.Encode()
+	}
+	return w.http.fetch(ctx, c)
+}
+
 // verify does all checks that need no vault. fetch gets a set that the policy names.
 func (r *Request) verify(token, clientID string, now time.Time, fetch fetchSet) error {
-	did, err := openid.VerifierDID(clientID)
+	client, err := openid.ParseClientID(clientID)
 	if err != nil {
 		return refuse(CodeClient, err, "client of the link")
 	}
-	var ok bool
-	if r.verifier, ok = r.view.Registry.Verifier(did); !ok {
-		return refuse(CodeNotRegistered, nil, "verifier %s is not on the chain", did)
-	}
-	if err := r.verifySignature(token); err != nil {
+	if err := r.verifySignature(token, client, now); err != nil {
 		return err
 	}
 	for _, check := range []func() error{
@@ -125,35 +135,25 @@ func (r *Request) verify(token, clientID string, now time.Time, fetch fetchSet) 
 	return nil
 }
 
-// verifySignature parses the request object, which one of the verifier's registered keys must have signed.
-func (r *Request) verifySignature(token string) error {
-	payload, err := jose.VerifyCompact(token, openid.RequestType, func(kid string) (jose.PublicKey, error) {
-		id, found := strings.CutPrefix(kid, openid.RequestKeyID(r.verifier.DID, ""))
-		if !found {
-			return jose.PublicKey{}, refuse(CodeSignature, nil, "the key %.200q is not one of %s", kid, r.verifier.DID)
-		}
-		r.keyID = id
-		return jose.Keys(r.verifier.Keys...)(id)
-	})
-	if err != nil {
-		return refuse(CodeSignature, err, "signature of the request")
-	}
-	if r.object, err = openid.ParseRequestObject(payload); err != nil {
-		return refuse(CodeRequest, err, "read request")
-	}
-	return nil
-}
-
 // checkClient holds the parts of the request to each other.
 func (r *Request) checkClient(clientID string) error {
 	o := r.object
 	// SPEC (OpenID4VP 5, RFC 9101 5): client_id in the link and in the signed request are the same.
-	if o.ClientID != clientID || o.ClientID != openid.ClientIDPrefix+r.verifier.DID {
+	if o.ClientID != clientID {
 		return refuse(CodeClient, nil, "the request is for the client %.200q", o.ClientID)
 	}
 	switch {
-	case o.ResponseType != "vp_token" || o.ResponseMode != "direct_post":
-		return refuse(CodeUnsupported, nil, "response_type %.50q with response_mode %.50q", o.ResponseType, o.ResponseMode)
+	case o.ResponseType != "vp_token":
+		return refuse(CodeUnsupported, nil, "response_type %.50q", o.ResponseType)
+	// SPEC (OpenID4VP 8.4): transaction data of an unknown type is refused; we know none.
+	case o.TransactionData != nil:
+		return refuse(CodeUnsupported, nil, "the request has transaction_data")
+	// SPEC (OpenID4VP 8.2): response_uri and redirect_uri exclude each other.
+	case o.RedirectURI != nil:
+		return refuse(CodeRequest, nil, "the request has a redirect_uri")
+	// SPEC (OpenID4VP 5.10): wallet_nonce is what the wallet posted, and not there if it posted none.
+	case o.WalletNonce != r.nonce:
+		return refuse(CodeRequest, nil, "wallet_nonce is not ours: the request was made for another wallet")
 	case o.Audience != openid.SelfIssued:
 		return refuse(CodeRequest, nil, "aud is %.200q", o.Audience)
 	case !isNonce(o.Nonce):
@@ -179,21 +179,13 @@ func (r *Request) checkResponse() error {
 	if err != nil {
 		return refuse(CodeResponseURI, err, "response_uri")
 	}
-	if !slices.ContainsFunc(r.verifier.ResponseURIs, func(prefix string) bool { return liesUnder(u, prefix) }) {
+	if !slices.ContainsFunc(r.verifier.ResponseURIs, func(prefix string) bool { return openid.LiesUnder(u, prefix) }) {
 		return refuse(CodeResponseURI, nil, "response_uri %.200q is not registered for %s", r.object.ResponseURI, r.verifier.DID)
 	}
-	return nil
-}
-
-// liesUnder tells whether an address is below a registered one, which ends in a slash. Paths that a server could read in
-// another way (dots, escapes, backslashes) lie nowhere.
-func liesUnder(u *url.URL, registered string) bool {
-	prefix, err := url.Parse(registered)
-	if err != nil || !sameOrigin(u, prefix) || u.RawPath != "" || strings.ContainsAny(u.Path, "%\\;") {
-		return false
+	if err := r.object.CanReceive(); err != nil {
+		return refuse(CodeUnsupported, err, "how to answer")
 	}
-	clean := path.Clean(u.Path)
-	return (clean == u.Path || clean+"/" == u.Path) && strings.HasPrefix(u.Path, prefix.Path) && strings.HasSuffix(prefix.Path, "/")
+	return nil
 }
 
 // checkTimes refuses requests from another time.

@@ -30,7 +30,7 @@ order of things.`,
   bulla key show --dir ministry`,
 	}
 	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keyRenewCommand(), keyPassphraseCommand(),
-		keySubjectCommand(), keyTokenCommand(), keyClientCommand())
+		keySubjectCommand(), keyTokenCommand(), keyClientCommand(), keyCertificateCommand())
 	return cmd
 }
 

@@ -210,6 +210,10 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 		if err != nil {
 			return err
 		}
+		sessions, err := secrets.Random(v.role+"-sessions", verifier.SessionKeySize)
+		if err != nil {
+			return err
+		}
 		rows, err := verifierstore.Open(verifierstore.Config{Dir: filepath.Join(dir, v.role, "store"), Logger: n.logger})
 		if err != nil {
 			return err
@@ -228,6 +232,7 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 		service, err := verifier.New(verifier.Config{
 			DID: v.did, PublicURL: url, SigningKey: signing, ResultKey: result, Policies: n.schemas.policiesOf(v.did),
 			VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain, Store: rows, Authority: authority, Logger: n.logger,
+			SessionKey: sessions, ReturnURIs: []string{"http://localhost:3000/", "http://127.0.0.1:3000/"},
 		})
 		if err != nil {
 			return err

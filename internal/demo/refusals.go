@@ -248,7 +248,11 @@ func (s *story) refuseBytes(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		return s.cheat.Post(ctx, r.Object.ResponseURI, adversary.Form(text, r.Object.State))
+		form, err := r.Form(text)
+		if err != nil {
+			return nil, err
+		}
+		return s.cheat.Post(ctx, r.Object.ResponseURI, form)
 	})
 }
 

@@ -88,7 +88,8 @@ func VerifyWith(token, typ string, key PublicKey) ([]byte, error) {
 }
 
 func verify(token, typ string, lookUp LookUp) ([]byte, error) {
-	header, message, signature, payload, err := split(token)
+	var header Header
+	s, err := split(token, &header)
 	if err != nil {
 		return nil, err
 	}
@@ -99,39 +100,59 @@ func verify(token, typ string, lookUp LookUp) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if header.Algorithm != key.Algorithm() {
-		return nil, fmt.Errorf("alg is %.100q, but the key is for %s: %w", header.Algorithm, key.Algorithm(), ErrToken)
-	}
-	if err := key.Verify([]byte(message), signature); err != nil {
-		return nil, err
-	}
-	return payload, nil
+	return s.verify(header.Algorithm, key)
 }
 
 // PeekCompact returns the header and payload of a token without checking its signature: only to learn whose key to
 // look up.
 func PeekCompact(token string) (Header, []byte, error) {
-	header, _, _, payload, err := split(token)
-	return header, payload, err
+	var header Header
+	s, err := split(token, &header)
+	return header, s.payload, err
 }
 
-func split(token string) (header Header, message string, signature, payload []byte, err error) {
+// PeekPayload returns the payload of a token without checking its signature, whatever its header has: for
+// tokens of one's own keeping, and for those who trust nobody.
+func PeekPayload(token string) ([]byte, error) {
+	s, err := split(token, new(json.RawMessage))
+	return s.payload, err
+}
+
+// signed is a token in its parts.
+type signed struct {
+	message            string
+	signature, payload []byte
+}
+
+// verify returns the payload if the key signed it, by the algorithm that is the key's.
+func (s *signed) verify(alg Algorithm, key PublicKey) ([]byte, error) {
+	if alg != key.Algorithm() {
+		return nil, fmt.Errorf("alg is %.100q, but the key is for %s: %w", alg, key.Algorithm(), ErrToken)
+	}
+	if err := key.Verify([]byte(s.message), s.signature); err != nil {
+		return nil, err
+	}
+	return s.payload, nil
+}
+
+// split reads a token and its header, which has the members of the target and no others.
+func split(token string, header any) (s signed, err error) {
 	if len(token) > MaxToken {
-		return header, "", nil, nil, fmt.Errorf("token of %d bytes, at most %d: %w", len(token), MaxToken, ErrToken)
+		return s, fmt.Errorf("token of %d bytes, at most %d: %w", len(token), MaxToken, ErrToken)
 	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return header, "", nil, nil, fmt.Errorf("token has %d parts, want 3: %w", len(parts), ErrToken)
+		return s, fmt.Errorf("token has %d parts, want 3: %w", len(parts), ErrToken)
 	}
 	decoded := make([][]byte, 3)
 	for i, part := range parts {
 		if decoded[i], err = credential.ParseBase64(part, -1); err != nil {
-			return header, "", nil, nil, fmt.Errorf("part %d is not base64url: %w", i+1, ErrToken)
+			return s, fmt.Errorf("part %d is not base64url: %w", i+1, ErrToken)
 		}
 	}
-	// Members we do not know are refused: jwk, jku, x5c, x5u and crit among them.
-	if err := credential.ParseStrict(decoded[0], &header); err != nil {
-		return header, "", nil, nil, fmt.Errorf("header: %w: %w", err, ErrToken)
+	// Members we do not know are refused: jwk, jku, x5u and crit among them, and x5c where it is not wanted.
+	if err := credential.ParseStrict(decoded[0], header); err != nil {
+		return s, fmt.Errorf("header: %w: %w", err, ErrToken)
 	}
-	return header, parts[0] + "." + parts[1], decoded[2], decoded[1], nil
+	return signed{parts[0] + "." + parts[1], decoded[2], decoded[1]}, nil
 }

@@ -1,8 +1,9 @@
 // Package jose is the one place where jwx meets our keys: two algorithms, keys named by their RFC 7638 thumbprint,
-// JWS signatures over bytes that we lay out ourselves, and short-lived JWTs.
+// JWS signatures over bytes that we lay out ourselves, short-lived JWTs, and messages encrypted to one reader.
 //
 // A key fixes its algorithm. Headers that carry or point to keys (jwk, jku, x5c, x5u) are refused by everything that
-// parses here: a key is looked up by kid where the caller already trusts it, or not at all.
+// parses here: a key is looked up by kid where the caller already trusts it, or not at all. The one exception is
+// [VerifyCertified], whose caller says which certificate it believes.
 package jose
 
 import (
@@ -148,18 +149,26 @@ func FromSeed(seed []byte) (*SigningKey, error) {
 // FromSigner is the key of a signer that may keep its secret to itself, as an HSM's client does: Ed25519, or ECDSA on P-256. It must be safe for
 // concurrent use; what it fails with comes out of Sign. A key whose secret cannot be read is in no key store.
 func FromSigner(secret crypto.Signer) (*SigningKey, error) {
-	k := &SigningKey{secret: secret}
-	switch public := secret.Public().(type) {
+	public, err := PublicKeyOf(secret.Public())
+	return &SigningKey{secret, public}, err
+}
+
+// PublicKeyOf is a key of the standard library's types: [ed25519.PublicKey], or [*ecdsa.PublicKey] on P-256.
+func PublicKeyOf(key crypto.PublicKey) (k PublicKey, err error) {
+	switch public := key.(type) {
 	case ed25519.PublicKey:
-		k.public = PublicKey{Type: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(public)}
+		k = PublicKey{Type: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(public)}
 	case *ecdsa.PublicKey:
+		if public.Curve != elliptic.P256() {
+			return k, errors.New("public key is on another curve than P-256")
+		}
 		point, err := public.Bytes()
 		if err != nil {
-			return nil, err
+			return k, err
 		}
-		k.public = PublicKey{Type: "EC", Curve: "P-256", X: base64.RawURLEncoding.EncodeToString(point[1:33]), Y: base64.RawURLEncoding.EncodeToString(point[33:])}
+		k = PublicKey{Type: "EC", Curve: "P-256", X: base64.RawURLEncoding.EncodeToString(point[1:33]), Y: base64.RawURLEncoding.EncodeToString(point[33:])}
 	}
-	return k, k.public.Validate()
+	return k, k.Validate()
 }
 
 // Public is the key that verifies.

@@ -1,7 +1,9 @@
 package office
 
 import (
+	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -186,7 +188,16 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	party := verifier.Config{DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger()}
+	party := verifier.Config{
+		DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger(),
+		ClientIDScheme: cfg.ClientIDScheme, PlainResponses: cfg.PlainResponses, ReturnURIs: cfg.ReturnURIs,
+	}
+	if party.Certificates, err = readCertificates(cfg.Certificates); err != nil {
+		return err
+	}
+	if party.SessionKey, err = secrets.Random(sessionKey, verifier.SessionKeySize); err != nil { // made on first use
+		return err
+	}
 	if party.SigningKey, err = o.signing(secrets); err != nil {
 		return err
 	}
@@ -225,6 +236,31 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	s.handler = s.withAlarms("/readyz", service.Handler())
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil
+}
+
+// readCertificates reads a PEM file of certificates, in their order; none where there is no file.
+func readCertificates(path string) (chain [][]byte, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("certificates: %w", err)
+	}
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("certificates %s: it has a block of type %.50q: take out what is no certificate", path, block.Type)
+		}
+		chain = append(chain, block.Bytes)
+	}
+	if len(chain) == 0 || len(bytes.TrimSpace(text)) > 0 {
+		return nil, fmt.Errorf("certificates %s: want PEM blocks of type CERTIFICATE and nothing else", path)
+	}
+	return chain, nil
 }
 
 func readPolicies(paths []string) (list []*policy.Policy, err error) {

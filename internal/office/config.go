@@ -10,11 +10,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/egress"
+	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
 )
@@ -108,6 +110,12 @@ type VerifierConfig struct {
 	Policies       []string `json:"policies"`
 	Sets           []string `json:"sets,omitempty"` // that its policies name by their digests, files
 	VerifyingKeys  []string `json:"verifying_keys"` // of the presentation circuits that its policies name, files
+	// ClientIDScheme is how requests name it: decentralized_identifier (if left out), did:jwk, x509_hash or pre-registered.
+	// Certificates is a PEM file, of x509_hash only: that of the signing key first.
+	ClientIDScheme openid.ClientScheme `json:"client_id_scheme,omitempty"`
+	Certificates   string              `json:"certificates,omitempty"`
+	PlainResponses bool                `json:"plain_responses,omitempty"` // wallets do not encrypt what they answer
+	ReturnURIs     []string            `json:"return_uris,omitempty"`     // prefixes, ending in /, of where wallets send people back to
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -209,10 +217,22 @@ func (c *IssuerConfig) validateWebhooks() error {
 func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 	return c, readConfig(path, &c, func(at func(*string)) error {
 		c.Listen.resolve(at)
+		at(&c.Certificates)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
-			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys))
+			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity())
 	})
+}
+
+// validateIdentity refuses certificates without their scheme, and the other way round.
+func (c *VerifierConfig) validateIdentity() error {
+	if c.ClientIDScheme != "" && !slices.Contains(openid.ClientSchemes, c.ClientIDScheme) {
+		return fmt.Errorf("client_id_scheme is %.50q: choose one of %q", c.ClientIDScheme, openid.ClientSchemes)
+	}
+	if (c.ClientIDScheme == openid.SchemeX509Hash) != (c.Certificates != "") {
+		return fmt.Errorf("certificates and the client_id_scheme %s go together", openid.SchemeX509Hash)
+	}
+	return nil
 }
 
 // readConfig reads a file strictly. complete resolves paths with the function it is given, and validates.

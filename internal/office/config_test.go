@@ -91,6 +91,19 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	refused(t, err, "verifying_key is missing")
 	_, err = ReadVerifierConfig(path)
 	refused(t, err, "policies is missing or empty")
+	const party = role + `,"policies":["p"],"verifying_keys":["k"]`
+	for more, words := range map[string]string{
+		`}`: "", `,"client_id_scheme":"did:jwk"}`: "", `,"client_id_scheme":"x509_hash","certificates":"c.pem","return_uris":["https://a/"],"plain_responses":true}`: "",
+		`,"client_id_scheme":"redirect_uri"}`: "choose one of", `,"client_id_scheme":"x509_hash"}`: "go together", `,"certificates":"c.pem"}`: "go together",
+	} {
+		write(party + more)
+		if c, err := ReadVerifierConfig(path); words != "" {
+			refused(t, err, words)
+		} else if err != nil || c.Certificates != "" && !filepath.IsAbs(c.Certificates) {
+			t.Errorf("%s: %+v, %v", more, c, err)
+		}
+	}
+	write(role + `}`)
 	_, err = ReadCosignerConfig(path)
 	refused(t, err, "unknown member")
 }

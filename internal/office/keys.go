@@ -49,6 +49,7 @@ const (
 	recordsKey    = "records"
 	resultKey     = "result"
 	apiKey        = "api"
+	sessionKey    = "sessions" // of a verifier's sessions: what they keep in its store
 )
 
 // Public is the public part of an office's keys: what it hands to governance and others. Whoever takes one makes sure by

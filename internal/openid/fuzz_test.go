@@ -11,6 +11,7 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/fuzztest"
+	"github.com/bulla-id/bulla/internal/jose"
 )
 
 // What is read of an offer link is written to a link that reads the same.
@@ -52,23 +53,74 @@ func FuzzParseOfferLink(f *testing.F) {
 
 func FuzzParseRequestLink(f *testing.F) {
 	f.Add(RequestLink(ClientIDPrefix+"did:web:v.example", "https://v.example/r?x=1&y=2"))
+	f.Add(RequestReference{ClientID: "x509_hash:" + credential.DigestOf(nil).String(), URI: "https://v.example/r", Post: true}.Link())
 	f.Add("openid4vp://?client_id=a&client_id=b&request_uri=c")
 	f.Add("openid4vp://?client_id=" + strings.Repeat("x", fuzztest.MaxError) + "&request_uri=c")
 	f.Add("openid4vp://authorize?client_id=a;request_uri=c")
 	f.Add("OPENID4VP://?client_id=x&request_uri=y")
 	f.Fuzz(func(t *testing.T, link string) {
-		client, address, err := ParseRequestLink(link)
+		r, err := ParseRequestLink(link)
 		if err != nil {
 			fuzztest.Refused(t, err)
 			return
 		}
-		if again, address2, err := ParseRequestLink(RequestLink(client, address)); (err != nil || again != client || address2 != address) && len(link) < maxLink/3 {
-			t.Errorf("%q reads as %q, %q, whose link reads as %q, %q, %v", link, client, address, again, address2, err)
+		if again, err := ParseRequestLink(r.Link()); (err != nil || again != r) && len(link) < maxLink/3 {
+			t.Errorf("%q reads as %+v, whose link reads as %+v, %v", link, r, again, err)
 		}
-		if did, err := VerifierDID(client); err != nil {
+	})
+}
+
+// A client_id is of one scheme and has one spelling.
+func FuzzParseClientID(f *testing.F) {
+	key, err := jose.FromSeed(make([]byte, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	did, err := DIDJWK(key.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, id := range []string{
+		ClientIDPrefix + "did:web:v.example", ClientIDPrefix + did, ClientIDPrefix + did + "=", ClientIDPrefix + "did:jwk:e30", "x509_hash:" + credential.DigestOf(nil).String(),
+		"x509_hash:x", credential.ClientName("did:web:v.example").String(), "redirect_uri:https://v.example", "x509_san_dns:v.example", "https://v.example", strings.Repeat("x", fuzztest.MaxError),
+	} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		c, err := ParseClientID(id)
+		if err != nil {
 			fuzztest.Refused(t, err)
-		} else if ClientIDPrefix+did != client || !strings.HasPrefix(did, "did:") {
-			t.Errorf("client %q has the DID %q", client, did)
+			return
+		}
+		if c.ID() != id {
+			t.Errorf("%q reads as %+v, which is %q", id, c, c.ID())
+		}
+	})
+}
+
+// Whatever stands in an encrypted response, it is read or refused; what is read has state, and a token or an error.
+func FuzzParseResponse(f *testing.F) {
+	for _, text := range []string{
+		`{"vp_token":{},"state":"s"}`, `{"error":"access_denied","state":"s","error_description":"no"}`, `{"vp_token":{},"error":"x","state":"s"}`, `{"VP_TOKEN":{},"state":"s"}`,
+		`{"vp_token":{},"state":"s","state":"t"}`, `{"vp_token":null,"state":1}`, `[]`, `{"vp_token":{},"state":"s"}{}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := ParseResponse(text)
+		if err != nil {
+			fuzztest.Refused(t, err)
+			return
+		}
+		if r.State == "" || (r.Token == nil) == (r.Error == "") {
+			t.Errorf("%s reads as %+v", text, r)
+		}
+		written, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := ParseResponse(written); err != nil || again.State != r.State || again.Error != r.Error {
+			t.Errorf("%s is written %s, which reads as %+v, %v", text, written, again, err)
 		}
 	})
 }
@@ -100,7 +152,7 @@ func FuzzWellKnown(f *testing.F) {
 func FuzzParseRequestObject(f *testing.F) {
 	good, err := json.Marshal(RequestObject{
 		ClientID: ClientIDPrefix + "did:web:v.example", ResponseType: "vp_token", ResponseMode: "direct_post", ResponseURI: "https://v.example/r/1",
-		Nonce: "n", State: "s", Audience: SelfIssued, IssuedAt: 1, ExpiresAt: 2, ClientMetadata: ClientMetadata{OurFormats()},
+		Nonce: "n", State: "s", Audience: SelfIssued, IssuedAt: 1, ExpiresAt: 2, ClientMetadata: ClientMetadata{Formats: OurFormats()},
 		Query: DCQL{[]CredentialQuery{{ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
 			Statement: policy.Statement{Version: 1, Query: "q", Now: 3, FreshnessSeconds: 4, Issuers: []string{"did:web:i"}, Clauses: []policy.Clause{{Claim: "a", AtLeast: "1"}}}}}}},
 		VerifierInfo: []VerifierInfo{{PolicyInfo, json.RawMessage(`{"version":1}`)}},
@@ -109,6 +161,7 @@ func FuzzParseRequestObject(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	f.Add(bytes.Replace(good, []byte(`"direct_post"`), []byte(`"direct_post.jwt"`), 1))
 	for _, long := range fuzztest.Long(good) {
 		f.Add(long)
 	}

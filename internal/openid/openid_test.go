@@ -2,6 +2,8 @@ package openid
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -48,21 +50,23 @@ func TestOfferLink(t *testing.T) {
 }
 
 func TestRequestLink(t *testing.T) {
-	link := RequestLink(ClientIDPrefix+"did:web:v.example", "https://v.example/r?x=1&y=2")
-	client, uri, err := ParseRequestLink(link)
-	if err != nil || uri != "https://v.example/r?x=1&y=2" {
-		t.Errorf("%q, %v", uri, err)
-	}
-	if did, err := VerifierDID(client); err != nil || did != "did:web:v.example" {
-		t.Errorf("%q, %v", did, err)
-	}
-	for _, bad := range []string{"x509_hash:abc", "did:web:v.example", ClientIDPrefix + "v.example", ""} {
-		if _, err := VerifierDID(bad); err == nil {
-			t.Errorf("client_id %q was taken", bad)
+	for _, r := range []RequestReference{
+		{ClientID: ClientIDPrefix + "did:web:v.example", URI: "https://v.example/r?x=1&y=2"}, {ClientID: "c", URI: "https://v.example/r", Post: true},
+	} {
+		if got, err := ParseRequestLink(r.Link()); err != nil || got != r {
+			t.Errorf("%s reads as %+v, %v", r.Link(), got, err)
 		}
 	}
-	if _, _, err := ParseRequestLink("openid4vp://?client_id=x"); err == nil {
-		t.Error("a link without request_uri was read")
+	if r, err := ParseRequestLink("openid4vp://?client_id=x&request_uri=y&request_uri_method=get"); err != nil || r.Post {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, bad := range []string{
+		"openid4vp://?client_id=x", "openid4vp://?request_uri=x", "openid4vp://?client_id=x&request_uri=y&request_uri_method=POST",
+		"openid4vp://?client_id=x&request_uri=y&request_uri_method=put", "openid4vp://?client_id=x&client_id=z&request_uri=y",
+	} {
+		if r, err := ParseRequestLink(bad); err == nil {
+			t.Errorf("%s was read as %+v", bad, r)
+		}
 	}
 }
 
@@ -88,7 +92,8 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 		"policy": func(r *RequestObject) { meta(r).Statement.Policy[0]++ }, "now": func(r *RequestObject) { meta(r).Statement.Now++ },
 		"clause": func(r *RequestObject) { meta(r).Statement.Clauses[0].AtLeast = "2" }, "issuers": func(r *RequestObject) { meta(r).Statement.Issuers[0] += "x" },
 		"set of issuers": func(r *RequestObject) { meta(r).Statement.IssuerSet[0]++ }, "set of values": func(r *RequestObject) { meta(r).Statement.Clauses[0].InSet[0]++ },
-		"scope": func(r *RequestObject) { meta(r).Statement.Scope = &policy.Scope{Service: "s"} }, "freshness": func(r *RequestObject) { meta(r).Statement.FreshnessSeconds++ },
+		"response key": func(r *RequestObject) { r.EncryptTo(newKey(t).Public()) },
+		"scope":        func(r *RequestObject) { meta(r).Statement.Scope = &policy.Scope{Service: "s"} }, "freshness": func(r *RequestObject) { meta(r).Statement.FreshnessSeconds++ },
 	} {
 		r := make()
 		change(r)
@@ -98,6 +103,46 @@ func TestChallengeCoversTheRequest(t *testing.T) {
 	}
 	if got, _ := make().Challenge(credential.DigestOf([]byte("another"))); got == base {
 		t.Error("the challenge is the same on another chain")
+	}
+	encrypted, again := make(), make()
+	encrypted.EncryptTo(newKey(t).Public())
+	again.EncryptTo(newKey(t).Public())
+	one, err1 := encrypted.Challenge(genesis)
+	two, err2 := again.Challenge(genesis)
+	if err := errors.Join(err1, err2); err != nil || one == two {
+		t.Errorf("the challenge is the same for another response key, %v", err)
+	}
+	encrypted.WalletNonce = "n"
+	if got, err := encrypted.Challenge(genesis); err != nil || got != one {
+		t.Errorf("the challenge depends on who fetched the request, %v", err)
+	}
+	encrypted.ClientMetadata.Keys = nil
+	if _, err := encrypted.Challenge(genesis); err == nil {
+		t.Error("there is a challenge without the key to encrypt to")
+	}
+}
+
+// Requests are bounded in what we ignore, too.
+func TestRequestObjectIsBounded(t *testing.T) {
+	list := func(n int) string { return "[" + strings.Repeat("1,", n-1) + "1]" }
+	members := func(n int) string {
+		text := make([]string, n)
+		for i := range text {
+			text[i] = fmt.Sprintf(`"m%d":[]`, i)
+		}
+		return "{" + strings.Join(text, ",") + "}"
+	}
+	for _, c := range []struct {
+		name, value string
+		taken       bool
+	}{
+		{"a long list", list(maxItems), true}, {"a longer list", list(maxItems + 1), false}, {"many members", members(maxMembers), true}, {"more members", members(maxMembers + 1), false},
+		{"deep", strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1), true}, {"deeper", strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth), false},
+		{"very deep", strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000), false}, {"large", `"` + strings.Repeat("x", maxRequestBytes) + `"`, false},
+	} {
+		if _, err := ParseRequestObject([]byte(`{"more":` + c.value + `}`)); (err == nil) != c.taken {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 

@@ -1,9 +1,11 @@
 package openid
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -15,7 +17,6 @@ import (
 const (
 	RequestType     = "oauth-authz-req+jwt"       // typ of the JWT
 	SelfIssued      = "https://self-issued.me/v2" // aud, as the wallet is not known
-	ClientIDPrefix  = "decentralized_identifier:" // client_id is this and the registered DID
 	PolicyInfo      = "vnd.bulla.policy+json"     // format of our verifier_info
 	SetsInfo        = "vnd.bulla.sets+json"       // format of the second one, where the policy names sets
 	ProofSystem     = "groth16-bn254"             // system of zk_system_type
@@ -25,13 +26,20 @@ const (
 	maxRequestBytes = 192 << 10
 )
 
+// Response modes of requests.
+const (
+	DirectPost    = "direct_post"     // the response's parameters are posted as a form
+	DirectPostJWT = "direct_post.jwt" // they are encrypted to a key of the request, and that is posted as "response"
+)
+
 // RequestObject is the payload of a signed request. Unknown members are ignored, as the standard asks.
 type RequestObject struct {
 	ClientID       string              `json:"client_id"`
 	ResponseType   string              `json:"response_type"` // vp_token
-	ResponseMode   string              `json:"response_mode"` // direct_post
+	ResponseMode   string              `json:"response_mode"` // direct_post or direct_post.jwt
 	ResponseURI    string              `json:"response_uri"`
 	Nonce          string              `json:"nonce"`
+	WalletNonce    string              `json:"wallet_nonce,omitempty"` // what the wallet posted when it fetched the request
 	State          string              `json:"state"`
 	Audience       string              `json:"aud"`
 	IssuedAt       credential.UnixTime `json:"iat"`
@@ -39,11 +47,17 @@ type RequestObject struct {
 	Query          DCQL                `json:"dcql_query"`
 	ClientMetadata ClientMetadata      `json:"client_metadata"`
 	VerifierInfo   []VerifierInfo      `json:"verifier_info"` // our policy, and where its sets are if it names any
+
+	// What must not be there: no type of transaction data is known to us, and nobody is sent on by redirect_uri.
+	TransactionData json.RawMessage `json:"transaction_data,omitempty"`
+	RedirectURI     json.RawMessage `json:"redirect_uri,omitempty"`
 }
 
 // ClientMetadata says what the verifier can read.
 type ClientMetadata struct {
-	Formats map[string]FormatInfo `json:"vp_formats_supported"`
+	Formats     map[string]FormatInfo `json:"vp_formats_supported"`
+	Keys        *EncryptionKeys       `json:"jwks,omitempty"` // that the response is encrypted to: one, of this request only
+	Encryptions []string              `json:"encrypted_response_enc_values_supported,omitempty"`
 }
 
 // FormatInfo is our entry in vp_formats_supported.
@@ -136,43 +150,82 @@ type ChallengeInput struct {
 	Queries       []CredentialQuery   `json:"queries"`
 }
 
-// Challenge is the public input that binds a response to the request and chain.
+// Challenge is the public input that binds a response to the request and chain. wallet_nonce is not in it: the request is
+// signed anew for each wallet that fetches it, and stays one.
 func (r *RequestObject) Challenge(genesis credential.Digest) (credential.Element, error) {
-	return credential.Challenge(ChallengeInput{
+	in := ChallengeInput{
 		Version: 1, Genesis: genesis, ClientID: r.ClientID, Nonce: r.Nonce, ResponseURI: r.ResponseURI,
 		IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, Queries: r.Query.Credentials,
-	})
+	}
+	key, err := r.ResponseKey()
+	if err != nil {
+		return credential.Element{}, err
+	}
+	if key != nil {
+		in.KeyThumbprint = key.KeyID()
+	}
+	return credential.Challenge(in)
 }
 
-// RequestLink is the link or QR code that starts a presentation.
+// RequestReference is what a link or QR code that starts a presentation says: whose request it is, and where.
+type RequestReference struct {
+	ClientID string
+	URI      string
+	Post     bool // the wallet may post a nonce of its own when it fetches the request
+}
+
+// Link is the link or QR code.
+func (r RequestReference) Link() string {
+	values := url.Values{"client_id": {r.ClientID}, "request_uri": {r.URI}}
+	if r.Post {
+		values.Set("request_uri_method", "post")
+	}
+	return requestScheme + "?" + values.Encode()
+}
+
+// RequestLink is the link to a request that is fetched by GET.
 func RequestLink(clientID, requestURI string) string {
-	return requestScheme + "?" + url.Values{"client_id": {clientID}, "request_uri": {requestURI}}.Encode()
+	return RequestReference{ClientID: clientID, URI: requestURI}.Link()
 }
 
 // ParseRequestLink reads such a link.
-func ParseRequestLink(link string) (clientID, requestURI string, err error) {
+func ParseRequestLink(link string) (r RequestReference, err error) {
 	values, err := parseLink(link, requestScheme)
 	if err != nil {
-		return "", "", err
+		return r, err
 	}
-	clientID, requestURI = values.Get("client_id"), values.Get("request_uri")
-	if clientID == "" || requestURI == "" {
-		return "", "", fmt.Errorf("request link lacks client_id or request_uri")
+	for name, value := range values {
+		if len(value) != 1 {
+			return r, fmt.Errorf("request link has %.50q twice", name)
+		}
 	}
-	return clientID, requestURI, nil
+	r = RequestReference{ClientID: values.Get("client_id"), URI: values.Get("request_uri")}
+	if r.ClientID == "" || r.URI == "" {
+		return r, fmt.Errorf("request link lacks client_id or request_uri")
+	}
+	switch method := values.Get("request_uri_method"); method {
+	case "", "get":
+	case "post":
+		r.Post = true
+	default: // SPEC: OpenID4VP 1.0 section 5.1: get and post, in lower case; others are refused
+		return r, fmt.Errorf("request link: request_uri_method is %.50q", method)
+	}
+	return r, nil
 }
 
-// VerifierDID is the DID in a client_id.
-func VerifierDID(clientID string) (string, error) {
-	did, ok := strings.CutPrefix(clientID, ClientIDPrefix)
-	if !ok || !strings.HasPrefix(did, "did:") {
-		return "", fmt.Errorf("client_id %.100q is not %s and a DID", clientID, ClientIDPrefix)
+// PolicyVerifier is the DID of the verifier whose policy the request carries: not yet whether it is registered.
+func (r *RequestObject) PolicyVerifier() (string, error) {
+	for _, info := range r.VerifierInfo {
+		if info.Format == PolicyInfo {
+			p, err := policy.Parse(info.Data)
+			if err != nil {
+				return "", fmt.Errorf("verifier_info: %w", err)
+			}
+			return p.Verifier, nil
+		}
 	}
-	return did, nil
+	return "", fmt.Errorf("verifier_info has no policy")
 }
-
-// RequestKeyID is the kid of a request: a DID URL of the registered key.
-func RequestKeyID(did, keyID string) string { return did + "#" + keyID }
 
 // ParseRequestObject decodes the payload of a request whose signature was verified.
 func ParseRequestObject(payload []byte) (*RequestObject, error) {
@@ -182,11 +235,57 @@ func ParseRequestObject(payload []byte) (*RequestObject, error) {
 	if _, err := credential.CanonicalJSON(payload); err != nil { // duplicate keys, text not in NFC
 		return nil, fmt.Errorf("request: %w", err)
 	}
+	if err := checkShape(payload); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
 	var r RequestObject
 	if err := json.Unmarshal(payload, &r); err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	return &r, nil
+}
+
+// Bounds of a request's JSON, in what we ignore too. The longest list that means anything is a set of 4,096 values, the
+// deepest one is a clause's.
+const (
+	maxDepth   = 16
+	maxItems   = 4096
+	maxMembers = 256
+)
+
+// checkShape refuses what is nested deeper, or has longer lists or larger objects, than any request.
+func checkShape(payload []byte) error {
+	type container struct {
+		object bool
+		tokens int // values of a list; of an object its names, too
+	}
+	var open []container
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		delim, _ := token.(json.Delim)
+		if delim == '}' || delim == ']' {
+			open = open[:len(open)-1]
+			continue
+		}
+		if len(open) > 0 {
+			inner := &open[len(open)-1]
+			if inner.tokens++; inner.object && inner.tokens > 2*maxMembers || !inner.object && inner.tokens > maxItems {
+				return fmt.Errorf("a list has more than %d values, or an object more than %d members", maxItems, maxMembers)
+			}
+		}
+		if delim != 0 {
+			if open = append(open, container{object: delim == '{'}); len(open) > maxDepth {
+				return fmt.Errorf("nested deeper than %d", maxDepth)
+			}
+		}
+	}
 }
 
 // VPToken is the response: for each query its presentations (exactly one).

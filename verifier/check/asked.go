@@ -51,6 +51,12 @@ func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked,
 			return nil, fmt.Errorf("request: query %.100q is not for one key of %s in our format", q.ID, circuit)
 		}
 	}
+	if _, err := openid.ParseClientID(request.ClientID); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	if err := request.CanReceive(); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
 	a := &Asked{Genesis: genesis, Request: request, Policy: p}
 	if a.challenge, err = request.Challenge(genesis); err != nil {
 		return nil, fmt.Errorf("request: challenge: %w", err)

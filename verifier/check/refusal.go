@@ -11,6 +11,7 @@ const (
 	SessionAnswered    Code = "session_answered"
 	SessionExpired     Code = "session_expired"
 	SessionExhausted   Code = "session_exhausted"
+	NotDecrypted       Code = "not_decrypted"
 	StateMismatch      Code = "state_mismatch"
 	RefusedByHolder    Code = "refused_by_holder"
 	WalletError        Code = "wallet_error"
@@ -44,6 +45,7 @@ var texts = map[Code]credential.Text{
 	SessionAnswered:    {English: "this request was answered already; a presentation counts once", Chinese: "该请求已被答复；出示只计一次"},
 	SessionExpired:     {English: "this request has expired", Chinese: "该请求已过期"},
 	SessionExhausted:   {English: "too many responses to this request were refused", Chinese: "对该请求的答复被拒绝次数过多"},
+	NotDecrypted:       {English: "the response is not encrypted to the key of this request, in a way that it names", Chinese: "答复未按该请求给出的密钥和方式加密"},
 	StateMismatch:      {English: "state is not that of this request", Chinese: "state 与该请求不符"},
 	RefusedByHolder:    {English: "the person declined, or has no fitting credential", Chinese: "本人拒绝出示，或没有合适的凭证"},
 	WalletError:        {English: "the wallet could not process this request", Chinese: "钱包无法处理该请求"},

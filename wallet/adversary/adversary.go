@@ -62,11 +62,11 @@ type Request struct {
 
 // Fetch reads a request and believes it.
 func (a *Adversary) Fetch(ctx context.Context, link string) (*Request, error) {
-	_, requestURI, err := openid.ParseRequestLink(link)
+	reference, err := openid.ParseRequestLink(link)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, requestURI, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, reference.URI, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (a *Adversary) Fetch(ctx context.Context, link string) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, payload, err := jose.PeekCompact(string(reply.Body))
+	payload, err := jose.PeekPayload(string(reply.Body))
 	if err != nil {
 		return nil, fmt.Errorf("fetch request (status %d): %w", reply.Status, err)
 	}
@@ -156,12 +156,16 @@ func (a *Adversary) Answer(ctx context.Context, r *Request, presentations map[st
 	if err != nil {
 		return nil, err
 	}
-	return a.Post(ctx, r.Object.ResponseURI, Form(text, r.Object.State))
+	form, err := r.Form(text)
+	if err != nil {
+		return nil, err
+	}
+	return a.Post(ctx, r.Object.ResponseURI, form)
 }
 
-// Form is the form of a response, from any text for the vp_token.
-func Form(vpToken, state string) url.Values {
-	return url.Values{"vp_token": {vpToken}, "state": {state}}
+// Form is the form of a response, from any JSON for the vp_token, encrypted as the request wants it.
+func (r *Request) Form(vpToken string) (url.Values, error) {
+	return r.Object.ResponseForm(openid.AuthorizationResponse{Token: []byte(vpToken), State: r.Object.State})
 }
 
 // Post sends any form anywhere: a captured response once more, or to another verifier.
