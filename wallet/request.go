@@ -32,6 +32,7 @@ type Request struct {
 	view       *client.View // that it was checked against
 	requestURI string
 	keyID      string
+	counter    *openid.CounterAsk // nil: asked over a network
 }
 
 // query is one credential that is asked for.

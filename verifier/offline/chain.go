@@ -21,8 +21,8 @@ func (c *Chain) horizon() time.Time {
 	return c.Clock().Add(time.Duration(c.Genesis.ClockSkewSeconds) * time.Second)
 }
 
-// latest is the newest seal that the clock has reached, else the oldest of the excerpt.
-func (c *Chain) latest() checkpoint.Seal {
+// Latest is the newest seal that the clock has reached, else the oldest of the excerpt.
+func (c *Chain) Latest() checkpoint.Seal {
 	for i := len(c.Seals) - 1; i > 0; i-- {
 		if !c.Seals[i].At.After(c.horizon()) {
 			return c.Seals[i]
@@ -31,11 +31,15 @@ func (c *Chain) latest() checkpoint.Seal {
 	return c.Seals[0]
 }
 
+// Ahead tells whether the excerpt has seals that the clock has not reached: then the clock is wrong, or the excerpt is looked
+// at as of an earlier time.
+func (c *Chain) Ahead() bool { return c.Newest().At.After(c.horizon()) }
+
 // Age is how old the newest seal is that the clock has reached.
-func (c *Chain) Age() time.Duration { return c.Clock().Sub(c.latest().At) }
+func (c *Chain) Age() time.Duration { return c.Clock().Sub(c.Latest().At) }
 
 // Registry is who may do what after the newest seal that the clock has reached.
-func (c *Chain) Registry() *entry.Registry { return c.RegistryAt(c.latest()) }
+func (c *Chain) Registry() *entry.Registry { return c.RegistryAt(c.Latest()) }
 
 // FindRoot implements [check.Chain].
 func (c *Chain) FindRoot(_ context.Context, root credential.Element, freshness time.Duration) (check.Sealed, error) {

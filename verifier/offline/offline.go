@@ -130,15 +130,20 @@ func (v *Verifier) Verify(b *Bundle) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	described, err := check.NewResult(asked, facts, chain.Terms())
+	return chain.Describe(asked, facts)
+}
+
+// Describe says what checked facts prove as of the chain's clock.
+func (c *Chain) Describe(asked *check.Asked, facts []check.Fact) (*Result, error) {
+	described, err := check.NewResult(asked, facts, c.Terms())
 	if err != nil {
 		return nil, err
 	}
 	return &Result{
-		At: credential.UnixTimeOf(now), Verifier: asked.Policy.Verifier, AskedAt: asked.Request.IssuedAt, Genesis: chain.GenesisHash,
-		Network: chain.Genesis.Network, Dev: described.Dev, Policy: described.Policy, PolicyDigest: described.PolicyDigest,
+		At: credential.UnixTimeOf(c.Clock()), Verifier: asked.Policy.Verifier, AskedAt: asked.Request.IssuedAt, Genesis: c.GenesisHash,
+		Network: c.Genesis.Network, Dev: described.Dev, Policy: described.Policy, PolicyDigest: described.PolicyDigest,
 		RetentionDays: described.RetentionDays, OnePerson: described.OnePerson, NotConsumed: countsOnce(asked.Policy), Facts: described.Facts,
-		Checkpoint: string(chain.Checkpoint.Text), Cosigners: chain.Checkpoint.Cosigners,
+		Checkpoint: string(c.Checkpoint.Text), Cosigners: c.Checkpoint.Cosigners,
 	}, nil
 }
 
