@@ -20,6 +20,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/checkpoint"
+	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/verifier/check"
 	"github.com/bulla-id/bulla/verifier/offline"
 )
@@ -159,8 +160,11 @@ func (c *Counter) Verifier() string { return c.pass.Verifier }
 // Policies are those that the counter can ask by.
 func (c *Counter) Policies() []*policy.Policy { return slices.Clone(c.policies) }
 
-// Age is how old the copy of the chain is.
-func (c *Counter) Age() time.Duration { return c.chain.Age() }
+// Newest is the newest seal in the counter's copy of the chain.
+func (c *Counter) Newest() checkpoint.Seal { return c.chain.Newest() }
+
+// Genesis is what the chain says of itself.
+func (c *Counter) Genesis() entry.Genesis { return c.chain.Genesis }
 
 func (c *Counter) policy(id string) (*policy.Policy, error) {
 	i := slices.IndexFunc(c.policies, func(p *policy.Policy) bool { return p.ID == id })
