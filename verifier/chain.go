@@ -82,16 +82,9 @@ func (c *chain) VerifyingKeys(ctx context.Context) ([]entry.VerifyingKey, error)
 	return acceptable(view), nil
 }
 
-// acceptable are the listed keys without those that this kind of chain may not have: development keys, unless it is a
-// dev chain.
+// acceptable are the listed keys that this kind of chain may have.
 func acceptable(view *client.View) []entry.VerifyingKey {
-	var list []entry.VerifyingKey
-	for _, key := range view.Registry.VerifyingKeys {
-		if key.ValidateOn(view.Genesis) == nil {
-			list = append(list, key)
-		}
-	}
-	return list
+	return check.Acceptable(view.Genesis, view.Registry)
 }
 
 // terms are what results say about the chain.

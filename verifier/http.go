@@ -28,6 +28,7 @@ func (v *Verifier) Handler() http.Handler {
 	e.Use(func(c *gin.Context) { c.Header("Cache-Control", "no-store") })
 
 	e.POST("/v1/sessions", v.cfg.Authority.Require(ScopeWrite), v.postSession)
+	e.POST("/v1/validate", v.cfg.Authority.Require(ScopeValidate), v.postValidate)
 	e.GET("/v1/sessions/:id", v.cfg.Authority.Require(ScopeRead), v.getSession)
 
 	v.serveWallets(e.Group("/oid4vp", allowAnyOrigin))

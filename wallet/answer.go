@@ -36,8 +36,8 @@ type Answer struct {
 // durably, before anything is sent; after a failure of the network the verifier must make a new request.
 func (w *Wallet) Answer(ctx context.Context, consent Consent) (*Answer, error) {
 	r := consent.request
-	if r == nil {
-		return nil, refuse(CodeConsent, nil, "there is no consent")
+	if r == nil || r.counter != nil {
+		return nil, refuse(CodeConsent, nil, "there is no consent to a request over a network")
 	}
 	total := len(r.queries) + 4
 	progress(ctx, StageChain, 0, total)
@@ -74,6 +74,9 @@ func (w *Wallet) Refuse(ctx context.Context, r *Request) error {
 	event, err := w.spend(r, nil, EventRefused)
 	if err != nil {
 		return err
+	}
+	if r.counter != nil {
+		return w.finish(event, nil) // nobody waits: the person says no
 	}
 	_, err = w.post(ctx, r, openid.AuthorizationResponse{Error: "access_denied"})
 	if CodeOf(err) == CodeRemote {
@@ -164,13 +167,13 @@ func (w *Wallet) prepare(ctx context.Context, r *Request, view *client.View, cho
 		}
 	}
 	freshness := time.Duration(r.policy.FreshnessSeconds) * time.Second
-	groups, err := w.pickRoot(ctx, view, freshness, chosen)
+	groups, err := w.pickRoot(ctx, r, view, freshness, chosen)
 	if err != nil {
 		return nil, err
 	}
 	// A root may stand in several seals, with other registries: take the one that the verifier will find.
 	root := groups.seal.Seal.ActiveRoot
-	seal, err := w.chain.FindRoot(ctx, root, freshness)
+	seal, err := w.sealOf(ctx, r, view, root, freshness)
 	if err != nil {
 		return nil, refuse(CodeNotOnGrid, err, "seal of the root")
 	}
@@ -206,13 +209,13 @@ const rootTries = 8
 
 // pickRoot takes the oldest grid root that the freshness allows, less the margin, in which all chosen credentials are
 // live: so that all wallets take the same one.
-func (w *Wallet) pickRoot(ctx context.Context, view *client.View, freshness time.Duration, chosen []*Credential) (*groups, error) {
+func (w *Wallet) pickRoot(ctx context.Context, r *Request, view *client.View, freshness time.Duration, chosen []*Credential) (*groups, error) {
 	seals, err := w.chain.GridSeals(ctx, view, freshness, min(w.margin, freshness/2))
 	if err != nil {
 		return nil, refuse(CodeNetwork, err, "grid seals")
 	}
 	seals = slices.DeleteFunc(seals, func(s client.SealAt) bool {
-		return slices.ContainsFunc(chosen, func(c *Credential) bool { return s.Index < c.Issued.Receipt.Index })
+		return !r.knows(s.Seal.Height) || slices.ContainsFunc(chosen, func(c *Credential) bool { return s.Index < c.Issued.Receipt.Index })
 	})
 	seals = slices.CompactFunc(seals, func(a, b client.SealAt) bool { return a.Seal.ActiveRoot == b.Seal.ActiveRoot })
 	if len(seals) > rootTries { // suspended long in between: then the newest will do
@@ -228,7 +231,7 @@ func (w *Wallet) pickRoot(ctx context.Context, view *client.View, freshness time
 			return groups, nil
 		}
 	}
-	return nil, refuse(CodeNotOnGrid, nil, "there is no grid root of the last %s in which the credentials are live", freshness)
+	return nil, r.noRoot(freshness)
 }
 
 // live tells whether the leaves of all credentials are in the active tree.

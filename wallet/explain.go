@@ -50,7 +50,7 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 	genesis := r.view.Genesis
 	e := &Explanation{
 		Language: language, Verifier: r.verifier.Name.In(language), DID: r.verifier.DID,
-		Identified: fmt.Sprintf(t.identified, r.verifier.Name.In(language), r.verifier.DID, r.keyID, r.object.ResponseURI),
+		Identified: r.identified(t, language),
 		Policy:     r.policy.Name.In(language), About: r.policy.Explain(language),
 		Revocation: fmt.Sprintf(t.revocation, genesis.SealIntervalSeconds+r.policy.FreshnessSeconds),
 		Before:     []string{}, Adds: []string{}, Notices: []string{}, Warnings: []string{},
@@ -84,6 +84,14 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 	}
 	e.addBefore(t, doc, r, language)
 	return e, nil
+}
+
+// identified says how we know who asks, and where the answer goes.
+func (r *Request) identified(t *texts, language string) string {
+	if name, ok := r.AtCounter(); ok {
+		return fmt.Sprintf(t.atCounter, r.verifier.Name.In(language), r.verifier.DID, name, r.keyID)
+	}
+	return fmt.Sprintf(t.identified, r.verifier.Name.In(language), r.verifier.DID, r.keyID, r.object.ResponseURI)
 }
 
 // explainQuery is the statement in words.

@@ -51,8 +51,9 @@ const (
 	CodeClauseFalse        Code = "clause_false" // a clause does not hold, or speaks of an absent claim
 	CodeNoSubject          Code = "no_subject"   // a subject tag is asked, and the credential has no subject key
 	CodeSameCredential     Code = "same_credential"
-	CodeNotOnGrid          Code = "not_on_grid" // newer than every root that may be used: wait
-	CodeProof              Code = "proof"       // the proof could not be made
+	CodeNotOnGrid          Code = "not_on_grid"    // newer than every root that may be used: wait
+	CodeCounterBehind      Code = "counter_behind" // the counter has no root in which the credentials are live
+	CodeProof              Code = "proof"          // the proof could not be made
 )
 
 // Refusal is why a wallet did not do what it was asked. Its texts name no secret.

@@ -34,7 +34,8 @@ type Request struct {
 	view       *client.View // that it was checked against
 	requestURI string
 	keyID      string
-	nonce      string // that we posted when we fetched it, to be echoed; empty if we posted none
+	nonce      string             // that we posted when we fetched it, to be echoed; empty if we posted none
+	counter    *openid.CounterAsk // nil: asked over a network
 }
 
 // query is one credential that is asked for.

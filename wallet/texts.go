@@ -43,21 +43,23 @@ var refusalTexts = map[Code]credential.Text{
 	CodeClauseFalse:        {English: "Your credential does not fulfil what is asked.", Chinese: "您的凭证不满足所要求的条件。"},
 	CodeNoSubject:          {English: "Your credential names no thing that could be recognised.", Chinese: "您的凭证没有可供识别的标的。"},
 	CodeSameCredential:     {English: "One credential cannot answer two questions of a request.", Chinese: "同一凭证不能回答一次请求中的两个问题。"},
+	CodeCounterBehind:      {English: "This counter has not looked at the chain since your credential was issued, or for too long. Ask it to do so.", Chinese: "该窗口自您的凭证签发以来未更新链上数据，或更新已过久。请窗口更新后再试。"},
 	CodeNotOnGrid:          {English: "Your credential is too new, or the ledger's server is behind. Try again a little later.", Chinese: "您的凭证太新，或账本服务器滞后，请稍后再试。"},
 	CodeProof:              {English: "The proof could not be made.", Chinese: "无法生成证明。"},
 }
 
 // texts are the sentences of one language that the wallet adds to those of policies.
 type texts struct {
-	identified, revocation, dev, crowd, smallCrowd, group, newer string
-	pseudonym, subjectTag, or, yes, no                           string
-	before, nothingBefore, adds                                  string
-	set, lostSet                                                 string
+	identified, atCounter, revocation, dev, crowd, smallCrowd, group, newer string
+	pseudonym, subjectTag, or, yes, no                                      string
+	before, nothingBefore, adds                                             string
+	set, lostSet                                                            string
 }
 
 var explanationTexts = map[string]*texts{
 	"en": {
 		identified: "%s (%s) asks. It is registered on the chain and signed this request with its registered key %s. The answer goes to %s.",
+		atCounter:  "%s (%s) asks at its counter %s. It is registered on the chain and gave this counter's key a pass with its registered key %s. Nothing is sent: you show the answer to the counter, and whoever reads it learns the same.",
 		revocation: "A revocation takes effect here after at most %d seconds.",
 		dev:        "This is the development chain “%s”: its keys protect nothing, and what is shown here is no real document.",
 		crowd:      "%d live credentials of this kind could give this answer.",
@@ -71,6 +73,7 @@ var explanationTexts = map[string]*texts{
 	},
 	"zh-CN": {
 		identified: "请求方：%s（%s）。该方已在链上登记，并以其登记的密钥 %s 签署了本请求。应答将发送至 %s。",
+		atCounter:  "请求方：%s（%s）的窗口 %s。该方已在链上登记，并以其登记的密钥 %s 为该窗口的密钥签发了许可。不会发送任何数据：由您向窗口出示应答，任何读取者所知与窗口相同。",
 		revocation: "撤销最迟在 %d 秒内在此生效。",
 		dev:        "这是开发链“%s”：其密钥不提供任何保护，此处所示并非真实证件。",
 		crowd:      "共有 %d 份有效的同类凭证可作此应答。",

@@ -102,7 +102,18 @@ func (w *Wallet) update(ctx context.Context) (*client.View, error) {
 	case view.GenesisHash != w.vault.Genesis():
 		return nil, refuse(CodeGenesis, nil, "the ledger is the chain %s, the wallet belongs to %s", view.GenesisHash, w.vault.Genesis())
 	}
-	return view, nil
+	return view, checkKeysOn(view)
+}
+
+// checkKeysOn refuses a chain that lists keys which its kind may not have: development keys, unless it is a dev chain. No
+// honest cosigner signs such a chain; this is so that no wallet proves under keys that were made in a minute.
+func checkKeysOn(view *client.View) error {
+	for _, key := range view.Registry.VerifyingKeys {
+		if err := key.ValidateOn(view.Genesis); err != nil {
+			return refuse(CodeLedger, err, "verifying key %s", key.KeyDigest)
+		}
+	}
+	return nil
 }
 
 // Progress is told of each stage of receiving and answering: what is being done, and how many of all steps are done.

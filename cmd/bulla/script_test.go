@@ -26,11 +26,16 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bundles, err := filepath.Abs("../../verifier/offline/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DCC", samples)
 			env.Setenv("ENROLMENT", enrolment)
+			env.Setenv("BUNDLES", bundles)
 			env.Setenv("LC_ALL", "C.UTF-8")
 			return nil
 		},

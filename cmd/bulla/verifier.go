@@ -15,6 +15,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/verifier/check"
+	"github.com/bulla-id/bulla/verifier/offline"
 )
 
 // verifierFlags say which relying party is meant, and how to reach it.
@@ -38,7 +39,8 @@ city of the dev network in the data folder, whose key store makes the access tok
 	f.api.register(cmd, "verifier")
 	cmd.PersistentFlags().StringVar(&f.name, "verifier", "", "which one of a dev network: city or clinic, or a DID")
 	cmd.PersistentFlags().StringVar(&f.language, "lang", defaultLanguage(), "language of what is asked and proven: zh-CN or en")
-	cmd.AddCommand(verifierPoliciesCommand(f), verifierSetCommand(), verifierAskCommand(f), verifierStatusCommand(f), verifierVerifyCommand(f))
+	cmd.AddCommand(verifierPoliciesCommand(f), verifierSetCommand(), verifierAskCommand(f), verifierStatusCommand(f), verifierVerifyCommand(f),
+		verifierBundleCommand(f), verifierCounterCommand(f))
 	return cmd
 }
 
@@ -189,8 +191,9 @@ func (f *verifierFlags) printStatus(out io.Writer, s sessionStatus) {
 	}
 }
 
-func (f *verifierFlags) printResult(out io.Writer, r *check.Result) {
-	for _, fact := range r.Facts {
+// printFacts prints what was proven.
+func (f *verifierFlags) printFacts(out io.Writer, facts []check.ResultFact, onePerson bool) {
+	for _, fact := range facts {
 		fmt.Fprintf(out, "  %s\n", fact.Type)
 		for _, line := range fact.Holds[f.language] {
 			fmt.Fprintf(out, "    ✓ %s\n", line)
@@ -216,9 +219,13 @@ func (f *verifierFlags) printResult(out io.Writer, r *check.Result) {
 		}
 		fmt.Fprintf(out, "    a revocation takes effect here after at most %d seconds\n", fact.RevocationDelaySeconds)
 	}
-	if len(r.Facts) > 1 && r.OnePerson {
+	if len(facts) > 1 && onePerson {
 		fmt.Fprintln(out, "  All credentials belong to one person.")
 	}
+}
+
+func (f *verifierFlags) printResult(out io.Writer, r *check.Result) {
+	f.printFacts(out, r.Facts, r.OnePerson)
 	fmt.Fprintf(out, "  Signed by %s for %s, good until %s; keep it %d days at most.\n", r.Issuer, r.Audience,
 		r.ExpiresAt.Time().Local().Format(time.DateTime), r.RetentionDays)
 	if r.Dev {
@@ -226,26 +233,32 @@ func (f *verifierFlags) printResult(out io.Writer, r *check.Result) {
 	}
 }
 
-// maxResult bounds a result in a file, in bytes.
-const maxResult = jose.MaxToken
-
 func verifierVerifyCommand(f *verifierFlags) *cobra.Command {
 	var want check.Expected
+	var bundle bundleFlags
 	cmd := &cobra.Command{
 		Use:   "verify FILE|-",
-		Short: "Check a signed result that was kept in a file",
+		Short: "Check a signed result, or a bundle, that was kept in a file",
 		Long: `Checks the signature of a result by one of the keys that its verifier publishes at /jwks.json, and that it has not expired.
-No access token is needed. Give what you know with --audience and --session: what you do not give is printed, not checked.`,
-		Example: `  bulla verifier status SESSION --json | jq -r .result | bulla verifier verify -
+No access token is needed. Give what you know with --audience and --session: what you do not give is printed, not checked.
+
+If the file is a bundle (bulla verifier bundle makes one), the whole presentation is checked anew, without a network: that a
+registered verifier asked by a registered policy, and that the response proves it as of --at, under a checkpoint that the
+profile in --chain accepts and a verifying key in --key that the chain lists.`,
+		Example: `  bulla verifier verify bundle.json --chain chain.json --key presentation-1.verifying --at 2027-03-01T09:30:00Z
+  bulla verifier status SESSION --json | jq -r .result | bulla verifier verify -
   bulla verifier verify result.jwt --url https://verify.example --audience our-counter --session SESSION`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := wordsIn(f.language); err != nil {
 				return err
 			}
-			text, err := readBounded(cmd, args[0], maxResult)
+			text, err := readBounded(cmd, args[0], offline.MaxBundle)
 			if err != nil {
 				return err
+			}
+			if offline.IsBundle(text) {
+				return f.verifyBundle(cmd, text, &bundle)
 			}
 			c, err := f.keysOnly(cmd.Context())
 			if err != nil {
@@ -264,6 +277,7 @@ No access token is needed. Give what you know with --audience and --session: wha
 			})
 		},
 	}
+	bundle.register(cmd)
 	cmd.Flags().StringVar(&want.Verifier, "did", "", "DID of the verifier that must have signed it")
 	cmd.Flags().StringVar(&want.Audience, "audience", "", "client id of the application that it must be for")
 	cmd.Flags().StringVar(&want.Session, "session", "", "session that it must be of")

@@ -32,7 +32,11 @@ type whyNot struct {
 
 // explain reads a request and says what answering it would mean. It sends nothing but the fetch.
 func (o *openWallet) explain(ctx context.Context, link string) (*explained, error) {
-	request, err := o.Read(ctx, link)
+	read := o.Read
+	if wallet.IsCounterRequest(link) {
+		read = o.ReadCounter
+	}
+	request, err := read(ctx, link)
 	if err != nil {
 		return nil, toCitizen(err, o.language)
 	}
@@ -98,6 +102,7 @@ type presented struct {
 	Sent        string        `json:"sent"` // "answer", "refusal" or "nothing"
 	Event       *wallet.Event `json:"event,omitempty"`
 	RedirectURI string        `json:"redirect_uri,omitempty"`
+	Answer      string        `json:"answer,omitempty"` // for a counter: what the QR code says
 }
 
 func walletPresentCommand(f *walletFlags) *cobra.Command {
@@ -107,8 +112,11 @@ func walletPresentCommand(f *walletFlags) *cobra.Command {
 		Short: "Prove what a verifier asks, after you agreed",
 		Long: `Says what a verifier asks as explain does, asks for your consent, and proves and sends only then. If the wallet cannot
 answer it says why and sends nothing. A refusal tells the verifier no, and nothing else: it looks the same whether you do
-not want to or cannot.`,
-		Example: `  bulla wallet present 'openid4vp://?client_id=…'
+not want to or cannot.
+
+The request of a counter without a network (bulla-counter:…) is answered by a QR code: nothing is sent, you show it.`,
+		Example: `  bulla wallet present 'bulla-counter:…'
+  bulla wallet present 'openid4vp://?client_id=…'
   bulla wallet present --yes 'openid4vp://?client_id=…'
   bulla wallet present --refuse 'openid4vp://?client_id=…'`,
 		Args: cobra.ExactArgs(1),
@@ -155,6 +163,9 @@ func (o *openWallet) decide(p *presented, yes, refuse bool) error {
 			return err
 		}
 	}
+	if _, ok := p.request.AtCounter(); ok {
+		return o.answerCounter(ctx, p)
+	}
 	before := o.lastEvent()
 	answer, err := o.Answer(ctx, p.request.Consent(p.choice))
 	if err != nil {
@@ -165,6 +176,16 @@ func (o *openWallet) decide(p *presented, yes, refuse bool) error {
 		return toCitizen(err, o.language)
 	}
 	p.Sent, p.Event, p.RedirectURI = "answer", &answer.Event, answer.RedirectURI
+	return nil
+}
+
+// answerCounter makes the answer that the person shows to a counter.
+func (o *openWallet) answerCounter(ctx context.Context, p *presented) error {
+	answer, err := o.AnswerCounter(ctx, p.request.Consent(p.choice))
+	if err != nil {
+		return toCitizen(err, o.language)
+	}
+	p.Sent, p.Event, p.Answer = "answer", &answer.Event, answer.Text
 	return nil
 }
 
@@ -194,6 +215,11 @@ func (o *openWallet) printOutcome(out io.Writer, p *presented) {
 	switch {
 	case p.Sent == "refusal":
 		fmt.Fprintln(out, "\n"+o.words.refused)
+	case p.Answer != "":
+		fmt.Fprintln(out, "\n"+o.words.showCounter)
+		if err := printCode(out, p.Answer); err != nil { // it was made to fit
+			fmt.Fprintln(out, p.Answer)
+		}
 	case p.Sent == "answer" && p.Event.Outcome == wallet.OutcomeDone:
 		fmt.Fprintln(out, "\n"+o.words.answered)
 	}

@@ -13,7 +13,7 @@ type words struct {
 
 	created, afterCreation, received, nothingHere, nothingToResume, removed, askRemove string
 	backedUp, restored, passphraseChanged                                              string
-	answered, refused, goOn, noHistory, stillValid                                     string
+	answered, showCounter, refused, goOn, noHistory, stillValid                        string
 	issuer, validity, leaf, state, checked, credentials                                string
 
 	states   map[wallet.State]string
@@ -39,6 +39,7 @@ var wordsOf = map[string]*words{
 		askRemove: "Remove credential %s (%s) from this wallet for good? Type yes: ",
 		backedUp:  "Wrote a backup to %s. It opens with the passphrase of the backup.", restored: "Restored a wallet with %d credentials to %s.",
 		passphraseChanged: "The wallet opens with the new passphrase. Copies made before still open with the old one.",
+		showCounter:       "Show this to the counter, to nobody else. It counts once:",
 		answered:          "Answered. The verifier took it.", refused: "Refused. The verifier was told no, and nothing else.", goOn: "Go on at: %s",
 		noHistory: "Nothing was received or shown yet.", stillValid: "until %s",
 		issuer: "Issuer", validity: "Valid", leaf: "Leaf on the chain", state: "State", checked: "seen %s", credentials: "credentials",
@@ -71,6 +72,7 @@ var wordsOf = map[string]*words{
 		askRemove: "确定从本钱包中永久移除凭证 %s（%s）吗？请输入“同意”：",
 		backedUp:  "备份已写入 %s，需用备份口令打开。", restored: "已恢复含 %d 份凭证的钱包：%s。",
 		passphraseChanged: "钱包口令已更改。此前的副本仍可用旧口令打开。",
+		showCounter:       "请仅向该窗口出示此码，只能使用一次：",
 		answered:          "已应答，验证方已接受。", refused: "已拒绝。验证方只知道您拒绝，别无其他。", goOn: "请前往：%s",
 		noHistory: "尚未接收或出示任何内容。", stillValid: "有效期至 %s",
 		issuer: "签发机构", validity: "有效期", leaf: "链上叶序号", state: "状态", checked: "查看于 %s", credentials: "凭证",

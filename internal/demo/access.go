@@ -158,3 +158,8 @@ func roleOf(parties []party, did string) string {
 	}
 	return ""
 }
+
+// VerifierKey is the key with which a relying party of a dev folder signs.
+func VerifierKey(dir, passphrase, did string) (*jose.SigningKey, error) {
+	return devKey(dir, passphrase, roleOf(verifiers, did)+"-signing")
+}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/ledger/checkpoint"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -26,14 +27,14 @@ import (
 var (
 	// ErrPolicy is returned for a checkpoint that the policy does not accept: a signature is bad or too few
 	// independent cosigners signed.
-	ErrPolicy = errors.New("checkpoint does not satisfy the policy")
+	ErrPolicy = checkpoint.ErrPolicy
 	// ErrTampered is returned when a host serves something else than the checkpoint, a seal or a name fixes.
-	ErrTampered = errors.New("host served something else than the chain fixes")
+	ErrTampered = checkpoint.ErrTampered
 	// ErrFork is returned, for ever, once the log's key was seen to sign two histories. See [ForkError].
-	ErrFork = errors.New("log has signed two histories")
+	ErrFork = checkpoint.ErrFork
 	// ErrRollback is returned when a host serves a checkpoint older than one seen before. Nothing was signed twice, so
 	// a later update may succeed. See [ForkError].
-	ErrRollback = errors.New("host served a checkpoint older than the last one seen")
+	ErrRollback = checkpoint.ErrRollback
 	// ErrNoSeal is returned for a log whose end is not sealed within the client's limits.
 	ErrNoSeal = errors.New("log has no seal near its end")
 	// ErrRootUnknown is returned for an active root that no seal in reach holds.
@@ -92,7 +93,7 @@ type Client struct {
 	cfg    Config
 	http   *fetcher
 	log    *Log
-	policy *policy
+	policy *checkpoint.Judge
 
 	updating gate                 // guards state, genesis and the order of updates
 	state    memoryState          // owned by Update
@@ -116,7 +117,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Genesis.IsZero() {
 		return nil, errors.New("ledger client: the genesis hash is missing")
 	}
-	policy, err := cfg.Policy.parse()
+	policy, err := cfg.Policy.Parse()
 	if err != nil {
 		return nil, fmt.Errorf("ledger client: checkpoint policy: %w", err)
 	}

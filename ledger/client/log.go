@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/ledger/checkpoint"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -58,20 +59,9 @@ func (l *Log) Genesis(ctx context.Context, hash credential.Digest) (entry.Genesi
 	if err != nil {
 		return entry.Genesis{}, nil, err
 	}
-	if got := credential.DigestOf(raw); got != hash {
-		return entry.Genesis{}, nil, fmt.Errorf("genesis entry has the hash %s, want %s: %w", got, hash, ErrTampered)
-	}
-	e, err := entry.Parse(raw)
+	g, err := checkpoint.ParseGenesis(raw, hash)
 	if err != nil {
-		return entry.Genesis{}, nil, fmt.Errorf("genesis entry: %w", err)
-	}
-	payload, err := e.ParsePayload()
-	if err != nil {
-		return entry.Genesis{}, nil, fmt.Errorf("genesis entry: %w", err)
-	}
-	g, ok := payload.(entry.Genesis)
-	if !ok {
-		return g, nil, fmt.Errorf("genesis entry is of kind %s: %w", e.Header().Kind, ErrTampered)
+		return g, nil, err
 	}
 	return g, raw, nil
 }

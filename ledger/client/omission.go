@@ -46,14 +46,14 @@ func (c *Client) CheckReceipt(ctx context.Context, r entry.Receipt) ([]byte, err
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTampered, err)
 	}
-	promised, err := ParseCheckpoint([]byte(r.Checkpoint), c.policy.log, c.policy.cosigners...)
+	promised, err := ParseCheckpoint([]byte(r.Checkpoint), c.policy.Log, c.policy.Cosigners...)
 	if err != nil {
 		return nil, fmt.Errorf("the receipt's checkpoint: %w", err)
 	}
 	v, err := c.Update(ctx)
 	var fork *ForkError
 	if errors.As(err, &fork) { // whatever else it is, is the receipt's part of it?
-		served, parseErr := ParseCheckpoint(fork.Served, c.policy.log)
+		served, parseErr := ParseCheckpoint(fork.Served, c.policy.Log)
 		if parseErr != nil {
 			return nil, err
 		}

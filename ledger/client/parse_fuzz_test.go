@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/fuzztest"
+	"github.com/bulla-id/bulla/ledger/checkpoint"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -110,27 +111,27 @@ func FuzzProfile(f *testing.F) {
 		}
 		f.Add(text)
 	}
-	f.Add([]byte(strings.Repeat(" ", maxProfile) + "{}"))
+	f.Add([]byte(strings.Repeat(" ", checkpoint.MaxProfile) + "{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		profile, err := parseProfile(bytes.NewReader(data))
+		profile, err := checkpoint.ParseProfile(bytes.NewReader(data))
 		if err != nil {
 			fuzztest.Refused(t, err)
 			return
 		}
-		p, err := profile.Policy.parse()
+		p, err := profile.Policy.Parse()
 		if err != nil {
 			fuzztest.Refused(t, err)
 			return
 		}
-		names := map[string]bool{p.log.Name(): true}
-		for _, c := range p.cosigners {
+		names := map[string]bool{p.Log.Name(): true}
+		for _, c := range p.Cosigners {
 			if names[c.Name()] {
 				t.Errorf("%s names %s twice", data, c.Name())
 			}
 			names[c.Name()] = true
 		}
-		if p.Threshold > len(p.cosigners) {
-			t.Errorf("%s demands %d of %d", data, p.Threshold, len(p.cosigners))
+		if p.Threshold > len(p.Cosigners) {
+			t.Errorf("%s demands %d of %d", data, p.Threshold, len(p.Cosigners))
 		}
 	})
 }

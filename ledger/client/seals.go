@@ -216,22 +216,28 @@ func (c *Client) reach(ctx context.Context, v *View, since time.Time) (err error
 
 // before reads the seal that another one follows.
 func (c *Client) before(ctx context.Context, v *View, s SealAt) (SealAt, error) {
+	older, _, err := c.entryBefore(ctx, v, s)
+	return older, err
+}
+
+// entryBefore reads the seal that another one follows, and its entry.
+func (c *Client) entryBefore(ctx context.Context, v *View, s SealAt) (SealAt, []byte, error) {
 	if s.Seal.PreviousAt >= s.Index {
-		return SealAt{}, fmt.Errorf("seal at entry %d follows entry %d: %w", s.Index, s.Seal.PreviousAt, ErrTampered)
+		return SealAt{}, nil, fmt.Errorf("seal at entry %d follows entry %d: %w", s.Index, s.Seal.PreviousAt, ErrTampered)
 	}
 	raw, err := c.previous(ctx, v, s.Seal)
 	if err != nil {
-		return SealAt{}, err
+		return SealAt{}, nil, err
 	}
 	if credential.DigestOf(raw) != s.Seal.Previous {
-		return SealAt{}, fmt.Errorf("seal at entry %d names another entry %d: %w", s.Index, s.Seal.PreviousAt, ErrTampered)
+		return SealAt{}, nil, fmt.Errorf("seal at entry %d names another entry %d: %w", s.Index, s.Seal.PreviousAt, ErrTampered)
 	}
 	older, err := parseSeal(raw, s.Seal.PreviousAt, v.GenesisHash, v.Genesis.OperatorKey)
 	if err != nil {
-		return SealAt{}, err
+		return SealAt{}, nil, err
 	}
 	if older.Seal.Height+1 != s.Seal.Height || !older.Time.Before(s.Time) {
-		return SealAt{}, fmt.Errorf("seals at entries %d and %d do not follow each other: %w", older.Index, s.Index, ErrTampered)
+		return SealAt{}, nil, fmt.Errorf("seals at entries %d and %d do not follow each other: %w", older.Index, s.Index, ErrTampered)
 	}
-	return older, nil
+	return older, raw, nil
 }

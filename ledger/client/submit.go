@@ -171,9 +171,9 @@ func (c *Client) receiptCheckpoint(r entry.Receipt) (Checkpoint, error) {
 	}
 	switch r.Level {
 	case entry.LevelLogged:
-		return ParseCheckpoint([]byte(r.Checkpoint), c.policy.log, c.policy.cosigners...)
+		return ParseCheckpoint([]byte(r.Checkpoint), c.policy.Log, c.policy.Cosigners...)
 	case entry.LevelSealed:
-		return c.policy.accept([]byte(r.Checkpoint))
+		return c.policy.Accept([]byte(r.Checkpoint))
 	}
 	return Checkpoint{}, fmt.Errorf("a receipt of level %s proves nothing", r.Level)
 }

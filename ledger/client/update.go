@@ -8,7 +8,7 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
-	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/ledger/checkpoint"
 )
 
 // Update fetches the newest checkpoint, checks it against policy and memory, and returns what it fixes. Errors:
@@ -39,7 +39,7 @@ func (c *Client) update(ctx context.Context) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	served, err := c.policy.accept(text)
+	served, err := c.policy.Accept(text)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (c *Client) loadGenesis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.policy.validateFor(g); err != nil {
+	if err := c.policy.ValidateFor(g); err != nil {
 		return err
 	}
 	c.genesis = &genesis{g, raw}
@@ -77,7 +77,7 @@ func (c *Client) advance(ctx context.Context, served Checkpoint) error {
 		return c.remember(memoryState{Genesis: c.cfg.Genesis, Checkpoint: string(served.Text)})
 	}
 	// It was accepted under the policy of its day; what must hold still is the log's own signature.
-	seen, err := ParseCheckpoint([]byte(c.state.Checkpoint), c.policy.log)
+	seen, err := ParseCheckpoint([]byte(c.state.Checkpoint), c.policy.Log)
 	if err != nil {
 		return fmt.Errorf("the last checkpoint seen: %w", err)
 	}
@@ -174,29 +174,10 @@ func (c *Client) lastSeal(ctx context.Context, tree tlog.Tree) (SealAt, error) {
 	return SealAt{}, ErrNoSeal
 }
 
-func isSeal(raw []byte) bool {
-	e, err := entry.Parse(raw)
-	return err == nil && e.Header().Kind == entry.KindSeal
-}
+func isSeal(raw []byte) bool { return checkpoint.IsSeal(raw) }
 
-// parseSeal reads a seal and checks that the operator signed it for this chain. That it says the truth is what
-// cosigners vouch for.
+// parseSeal is [checkpoint.ParseSeal].
 func parseSeal(raw []byte, index uint64, genesis credential.Digest, operator jose.PublicKey) (SealAt, error) {
-	e, err := entry.Parse(raw)
-	if err != nil {
-		return SealAt{}, fmt.Errorf("entry %d: %w", index, err)
-	}
-	header := e.Header()
-	if header.Kind != entry.KindSeal || header.Signer != entry.Operator || header.Genesis != genesis || len(e.Signatures) != 1 {
-		return SealAt{}, fmt.Errorf("entry %d is no seal of this chain: %w", index, ErrTampered)
-	}
-	if err := e.Verify(0, operator); err != nil {
-		return SealAt{}, fmt.Errorf("seal at entry %d: %w: %w", index, ErrTampered, err)
-	}
-	payload, err := e.ParsePayload()
-	if err != nil {
-		return SealAt{}, fmt.Errorf("seal at entry %d: %w", index, err)
-	}
-	seal := payload.(entry.Seal)
-	return SealAt{seal, index, seal.Time.Time(), e.Digest()}, nil
+	s, err := checkpoint.ParseSeal(raw, index, genesis, operator)
+	return SealAt{s.Seal, s.Index, s.At, s.Digest}, err
 }

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/bulla-id/bulla/internal/base45"
 )
 
 // Step is a step of the check, in the order in which they are taken.
@@ -104,7 +106,7 @@ func (c *Checker) check(text string) (*Certificate, error) {
 	if !found {
 		return nil, at(StepPrefix, fmt.Errorf("the text does not begin with %s", Prefix))
 	}
-	compressed, err := decodeBase45(encoded)
+	compressed, err := base45.Decode(encoded)
 	if err != nil {
 		return nil, at(StepBase45, err)
 	}

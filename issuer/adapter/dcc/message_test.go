@@ -17,6 +17,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/veraison/go-cose"
 
+	"github.com/bulla-id/bulla/internal/base45"
 	"github.com/bulla-id/bulla/internal/fuzztest"
 )
 
@@ -113,7 +114,7 @@ func (f forge) headers() (protected, unprotected map[any]any) {
 // check makes the QR text of a message and checks it at the time of issue.
 func (f forge) check(t testing.TB, message any, clock int64) Result {
 	t.Helper()
-	text := Prefix + encodeBase45(deflate(encode(t, message)))
+	text := Prefix + base45.Encode(deflate(encode(t, message)))
 	return New(Config{Signers: []*Signer{f.signer}, Clock: func() time.Time { return time.Unix(clock, 0) }}).Check(text)
 }
 

@@ -1,4 +1,4 @@
-package client
+package checkpoint
 
 import (
 	"fmt"
@@ -16,7 +16,8 @@ type Profile struct {
 	Policy  Policy            `json:"checkpoint_policy"`
 }
 
-const maxProfile = 64 << 10
+// MaxProfile bounds a profile, in bytes.
+const MaxProfile = 64 << 10
 
 // ReadProfile reads a profile from a JSON file.
 func ReadProfile(path string) (Profile, error) {
@@ -25,25 +26,23 @@ func ReadProfile(path string) (Profile, error) {
 		return Profile{}, fmt.Errorf("chain profile: %w", err)
 	}
 	defer f.Close()
-	p, err := parseProfile(f)
+	p, err := ParseProfile(f)
 	if err != nil {
 		return Profile{}, fmt.Errorf("chain profile %s: %w", path, err)
 	}
 	return p, nil
 }
 
-func parseProfile(r io.Reader) (Profile, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxProfile+1))
+// ParseProfile reads a profile, JSON.
+func ParseProfile(r io.Reader) (Profile, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxProfile+1))
 	if err != nil {
 		return Profile{}, err
 	}
-	if len(data) > maxProfile {
-		return Profile{}, fmt.Errorf("more than %d bytes", maxProfile)
+	if len(data) > MaxProfile {
+		return Profile{}, fmt.Errorf("more than %d bytes", MaxProfile)
 	}
 	var p Profile
 	err = credential.ParseStrict(data, &p)
 	return p, err
 }
-
-// Config is the client configuration of the profile.
-func (p Profile) Config() Config { return Config{URL: p.Ledger, Genesis: p.Genesis, Policy: p.Policy} }

@@ -1,4 +1,4 @@
-package client
+package checkpoint
 
 import (
 	"errors"
@@ -24,13 +24,15 @@ type Policy struct {
 // maxCosigners bounds a policy; a note has at most 100 signature lines.
 const maxCosigners = 64
 
-type policy struct {
+// Judge is a policy that was read: it says which checkpoints to believe.
+type Judge struct {
 	Policy
-	log       note.Verifier
-	cosigners []note.Verifier
+	Log       note.Verifier
+	Cosigners []note.Verifier
 }
 
-func (p Policy) parse() (*policy, error) {
+// Parse reads the keys of a policy.
+func (p Policy) Parse() (*Judge, error) {
 	if len(p.Cosigners) > maxCosigners || p.Threshold < 0 || p.Threshold > len(p.Cosigners) {
 		return nil, fmt.Errorf("threshold %d of %d cosigners (at most %d)", p.Threshold, len(p.Cosigners), maxCosigners)
 	}
@@ -38,7 +40,7 @@ func (p Policy) parse() (*policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log key %.100q: %w", p.LogKey, err)
 	}
-	parsed := &policy{Policy: p, log: log}
+	parsed := &Judge{Policy: p, Log: log}
 	seen := map[string]bool{}
 	for _, key := range p.Cosigners {
 		v, err := parseCosigner(key)
@@ -52,7 +54,7 @@ func (p Policy) parse() (*policy, error) {
 			return nil, fmt.Errorf("cosigner %.100q has the log's own name: it is not independent", v.Name())
 		}
 		seen[v.Name()] = true
-		parsed.cosigners = append(parsed.cosigners, v)
+		parsed.Cosigners = append(parsed.Cosigners, v)
 	}
 	return parsed, nil
 }
@@ -70,8 +72,8 @@ func parseCosigner(key string) (note.Verifier, error) {
 	return v, nil
 }
 
-// validateFor checks the policy against the chain.
-func (p *policy) validateFor(g entry.Genesis) error {
+// ValidateFor checks the policy against the chain.
+func (p *Judge) ValidateFor(g entry.Genesis) error {
 	if p.LogKey != g.LogKey {
 		return fmt.Errorf("the policy's log key %.100q is not the genesis' %.100q: %w", p.LogKey, g.LogKey, ErrPolicy)
 	}
@@ -81,9 +83,9 @@ func (p *policy) validateFor(g entry.Genesis) error {
 	return nil
 }
 
-// accept reads a checkpoint and checks it against the policy.
-func (p *policy) accept(text []byte) (Checkpoint, error) {
-	c, err := ParseCheckpoint(text, p.log, p.cosigners...)
+// Accept reads a checkpoint and checks it against the policy.
+func (p *Judge) Accept(text []byte) (Checkpoint, error) {
+	c, err := Parse(text, p.Log, p.Cosigners...)
 	if err != nil {
 		return Checkpoint{}, err
 	}

@@ -1,0 +1,108 @@
+package verifier
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/verifier/check"
+)
+
+// ScopeValidate is for those who have a response checked that no session waits for.
+const ScopeValidate = "verifier:validate"
+
+// ErrForeignRequest is returned for a request that this verifier did not sign.
+var ErrForeignRequest = errors.New("the request is not one that this verifier signed")
+
+// Validation is what a response proves now. Nothing was consumed, so that nobody may act on it as on a result: it is for
+// tests, support and applications that keep nonces and tags themselves.
+type Validation struct {
+	*check.Result
+	Consumed bool `json:"consumed"` // always false
+}
+
+// Validate checks a response (the vp_token) to a request that this verifier signed, now, and keeps nothing: neither request
+// nor response, nonce nor tags. Refusals are [*check.Refusal]; [ErrForeignRequest] is for requests of others.
+func (v *Verifier) Validate(ctx context.Context, client, request string, response []byte) (*Validation, error) {
+	view, err := v.chain.view(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("validate: read the chain: %w", err)
+	}
+	payload, err := jose.VerifyCompact(request, openid.RequestType, func(kid string) (jose.PublicKey, error) {
+		us, _ := view.Registry.Verifier(v.cfg.DID)
+		i := slices.IndexFunc(us.Keys, func(k jose.PublicKey) bool { return kid == openid.RequestKeyID(v.cfg.DID, k.KeyID()) })
+		if i < 0 {
+			return jose.PublicKey{}, ErrForeignRequest
+		}
+		return us.Keys[i], nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForeignRequest, err)
+	}
+	asked, err := check.ParseAsked(view.GenesisHash, payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForeignRequest, err)
+	}
+	if asked.Request.ClientID != v.ClientID() {
+		return nil, ErrForeignRequest
+	}
+	select {
+	case v.checking <- struct{}{}:
+		defer func() { <-v.checking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	facts, err := v.checker.Verify(ctx, asked, response)
+	if err != nil {
+		return nil, err
+	}
+	terms, err := v.chain.terms()
+	if err != nil {
+		return nil, err
+	}
+	r, err := check.NewResult(asked, facts, terms)
+	if err != nil {
+		return nil, fmt.Errorf("validate: describe: %w", err)
+	}
+	r.Issuer, r.Audience, r.IssuedAt = v.cfg.DID, client, credential.UnixTimeOf(v.cfg.Clock())
+	return &Validation{Result: r}, nil
+}
+
+type validationRequest struct {
+	Request  string          `json:"request"`
+	Response json.RawMessage `json:"response"`
+}
+
+// postValidate answers 200 also to what is refused: then the reason stands in it. Only what cannot be checked is a problem.
+func (v *Verifier) postValidate(c *gin.Context) {
+	body, ok := webapi.Body(c)
+	if !ok {
+		return
+	}
+	var request validationRequest
+	if err := credential.ParseStrict(body, &request); err != nil || request.Request == "" || len(request.Response) == 0 {
+		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "malformed", `want {"request": the signed request object, "response": the vp_token}`))
+		return
+	}
+	validation, err := v.Validate(c.Request.Context(), webapi.Client(c), request.Request, request.Response)
+	var refusal *check.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		c.JSON(http.StatusOK, gin.H{"valid": false, "reason": Reason{refusal.Code, refusal.Query, refusal.Code.Text()}})
+	case errors.Is(err, ErrForeignRequest):
+		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "request_foreign", ErrForeignRequest.Error()))
+	case err != nil:
+		webapi.Refuse(c, v.problem(c, err))
+	default:
+		c.JSON(http.StatusOK, gin.H{"valid": true, "validation": validation})
+	}
+}
