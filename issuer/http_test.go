@@ -118,9 +118,21 @@ func TestIssuerWithoutPath(t *testing.T) {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}
-	if fmt.Sprint(a.Paths()) != "[/.well-known/openid-credential-issuer /.well-known/oauth-authorization-server /]" {
+	if fmt.Sprint(a.Paths()) != "[/.well-known/openid-credential-issuer /.well-known/oauth-authorization-server /.well-known/jwt-vc-issuer /]" {
 		t.Errorf("paths %v", a.Paths())
 	}
+}
+
+// issuedIn is the one credential in an answer, of our own format.
+func issuedIn(t testing.TB, r openid.CredentialResponse) (issued openid.IssuedCredential) {
+	t.Helper()
+	if len(r.Credentials) != 1 {
+		t.Fatalf("%d credentials", len(r.Credentials))
+	}
+	if err := credential.ParseStrict(r.Credentials[0].Credential, &issued); err != nil {
+		t.Fatal(err)
+	}
+	return issued
 }
 
 func (a *agency) postToken(form url.Values) answer {
@@ -175,7 +187,8 @@ func TestCredentialEndpoint(t *testing.T) {
 	cNonce, _ := nonce.fields["c_nonce"].(string)
 	proof := p.prove(t, a.statement(titleType, cNonce))
 	request := func(change func(map[string]any)) string {
-		text := string(must(json.Marshal(openid.CredentialRequest{ConfigurationID: titleType, Proofs: map[string][]openid.EnrolmentProof{openid.ProofType: {proof}}}))(t))
+		proofs := must(openid.Proofs(openid.ProofType, proof))(t)
+		text := string(must(json.Marshal(openid.CredentialRequest{ConfigurationID: titleType, Proofs: proofs}))(t))
 		var m map[string]any
 		if err := json.Unmarshal([]byte(text), &m); err != nil {
 			t.Fatal(err)
@@ -224,7 +237,8 @@ func TestCredentialEndpoint(t *testing.T) {
 	if err := json.Unmarshal(got.body, &response); err != nil || got.status != http.StatusOK || len(response.Credentials) != 1 {
 		t.Fatalf("%d %s, %v", got.status, got.body, err)
 	}
-	if _, _, err := response.Credentials[0].Credential.Commitment(); err != nil || got.header.Get("Access-Control-Allow-Origin") != "*" {
+	issued := issuedIn(t, response)
+	if _, _, err := issued.Commitment(); err != nil || got.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Error(err, got.header)
 	}
 	if again := post(good, token); again.fields["error"] != "invalid_nonce" {
