@@ -284,6 +284,7 @@ func TestAdminNeedsToken(t *testing.T) {
 		{http.MethodPost, "/credentials/x/suspend", issuer.ScopeRevoke},
 		{http.MethodPost, "/credentials/x/reinstate", issuer.ScopeRevoke},
 		{http.MethodPost, "/credentials/x/revoke", issuer.ScopeRevoke},
+		{http.MethodPost, "/credentials/x/companion-offers", issuer.ScopeOffers},
 		{http.MethodPost, "/enrolments/reset", issuer.ScopeEnrolments},
 	}
 	expired := a.bearer(issuer.Scopes...)
