@@ -48,6 +48,8 @@ const (
 	recordsKey    = "records"
 	resultKey     = "result"
 	apiKey        = "api"
+	companionKey  = "companion"
+	retiredKeys   = "companion-retired" // public keys, in a list
 )
 
 // Public is the public part of an office's keys: what it hands to governance and others. Whoever takes one makes sure by
@@ -206,6 +208,9 @@ func makeFor(secrets *keystore.Store, p *Public, alg jose.Algorithm) (err error)
 			return err
 		}
 		if _, err := secrets.Random(recordsKey, issuer.RecordKeySize); err != nil {
+			return err
+		}
+		if _, err := secrets.SigningKey(companionKey, companionAlgorithm); err != nil {
 			return err
 		}
 	case Verifier:
