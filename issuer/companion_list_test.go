@@ -142,6 +142,32 @@ func TestStatusListFull(t *testing.T) {
 	}
 }
 
+// More lists than are kept in memory: each says what is true of its own.
+func TestManyStatusLists(t *testing.T) {
+	store := new(records.Memory)
+	a, p := newCompanionAgency(t, func(c *issuer.Config) { c.Store = store }), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	var texts []string
+	for n := range 20 {
+		current := must(json.Marshal(map[string]any{"current": n + 1, "taken": 0}))(t)
+		if err := store.Commit(map[string][]byte{"status-lists": current}); err != nil {
+			t.Fatal(err)
+		}
+		_, text := a.mustCompanion(c.ID)
+		texts = append(texts, text)
+	}
+	for _, want := range []statuslist.Status{statuslist.Valid, statuslist.Suspended} {
+		if want == statuslist.Suspended {
+			must(a.Suspend(t.Context(), clerk, c.ID, because("r")))(t)
+		}
+		for _, text := range texts {
+			if got := a.status(text); got != want {
+				t.Errorf("%s: %s, want %s", referenceOf(t, text).URI, got, want)
+			}
+		}
+	}
+}
+
 // Where an old backup was taken up, companions that it does not know are invalid: nobody could ever revoke them.
 func TestCompanionsLost(t *testing.T) {
 	store := new(records.Memory)

@@ -160,6 +160,7 @@ func TestTokenEndpoint(t *testing.T) {
 		"no code":         {a.postToken(with("pre-authorized_code", "")), "invalid_request"},
 		"code twice":      {a.postToken(with("pre-authorized_code", code, code)), "invalid_request"},
 		"made-up code":    {a.postToken(with("pre-authorized_code", "x")), "invalid_grant"},
+		"long client_id":  {a.postToken(with("client_id", strings.Repeat("x", 1025))), "invalid_request"},
 		"unasked tx_code": {a.postToken(with("tx_code", "1")), "invalid_request"},
 		"JSON":            {a.call(call{path: "/agencies/land/token", body: `{}`}), "invalid_request"},
 		"too large":       {a.postToken(with("x", strings.Repeat("x", 70<<10))), "invalid_request"},
