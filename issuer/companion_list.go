@@ -148,26 +148,33 @@ func statusOf(s Status) statuslist.Status {
 }
 
 // abandonLists ends the list that is being filled, where records were lost: companions that we do not know of may have any of its free
-// indices, so these are invalid from now on, and may have later lists, whose numbers are left out.
+// indices, so these are invalid from now on, and may have later lists, whose numbers are left out. A list that we know nothing of is
+// not served, and what refers to it is refused.
 func abandonLists(tx *transaction) error {
 	lists, err := currentLists(tx)
-	if err != nil || lists == (statusLists{Current: 1}) {
+	if err != nil {
 		return err
 	}
-	for index := uint64(0); index < statuslist.Capacity; index += statusPart {
-		place := statusPlace{lists.Current, index}
-		part, err := readPart(tx, place)
-		if err != nil {
+	for index := uint64(0); lists.Taken > 0 && index < statuslist.Capacity; index += statusPart {
+		if err := abandonPart(tx, statusPlace{lists.Current, index}); err != nil {
 			return err
 		}
-		for n, taken := range part {
-			if taken == 0 {
-				part[n] = byte(statuslist.Invalid) + 1
-			}
-		}
-		tx.put(place.row(), part)
 	}
 	tx.put(rowStatusLists, statusLists{Current: lists.Current + skipLists})
+	return nil
+}
+
+func abandonPart(tx *transaction, p statusPlace) error {
+	part, err := readPart(tx, p)
+	if err != nil {
+		return err
+	}
+	for n, taken := range part {
+		if taken == 0 {
+			part[n] = byte(statuslist.Invalid) + 1
+		}
+	}
+	tx.put(p.row(), part)
 	return nil
 }
 

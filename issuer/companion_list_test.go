@@ -2,6 +2,7 @@ package issuer_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -168,39 +169,69 @@ func TestManyStatusLists(t *testing.T) {
 	}
 }
 
+// putBack is what becomes of an agency whose records are put back to an earlier day, and which goes on although the chain has more.
+func (a *agency) putBack(store *records.Memory, since func()) {
+	a.t.Helper()
+	rows := func() map[string][]byte {
+		all := map[string][]byte{}
+		if err := store.Scan("", "", func(key string, value []byte) bool { all[key] = value; return true }); err != nil {
+			a.t.Fatal(err)
+		}
+		return all
+	}
+	backup := rows()
+	since()
+	if err := a.stop(); err != nil {
+		a.t.Fatal(err)
+	}
+	old := rows()
+	for key := range old {
+		old[key] = backup[key] // nil: it was not there
+	}
+	maps.Copy(old, backup)
+	if err := store.Commit(old); err != nil {
+		a.t.Fatal(err)
+	}
+	a.restart()
+	eventually(a.t, "the issuer is ready", a.Ready)
+}
+
 // Where an old backup was taken up, companions that it does not know are invalid: nobody could ever revoke them.
 func TestCompanionsLost(t *testing.T) {
 	store := new(records.Memory)
 	a, p := newCompanionAgency(t, func(c *issuer.Config) { c.Store, c.AcceptLoss = store, true }), newPerson("Li Wei")
 	_, c := a.mustIssue(p, a.title(p, "1"))
 	_, known := a.mustCompanion(c.ID)
-	backup := map[string][]byte{}
-	if err := store.Scan("", "", func(key string, value []byte) bool { backup[key] = value; return true }); err != nil {
-		t.Fatal(err)
-	}
-	_, lost := a.mustCompanion(c.ID)
-	a.mustIssue(p, a.title(p, "2")) // which the chain has
-	if err := a.stop(); err != nil {
-		t.Fatal(err)
-	}
-	gone := map[string][]byte{}
-	if err := store.Scan("", "", func(key string, _ []byte) bool { gone[key] = nil; return true }); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Commit(gone); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Commit(backup); err != nil {
-		t.Fatal(err)
-	}
-	a.restart()
-	eventually(t, "the issuer is ready", a.Ready)
+	var lost string
+	a.putBack(store, func() {
+		_, lost = a.mustCompanion(c.ID)
+		a.mustIssue(p, a.title(p, "2")) // which the chain has
+		if a.status(lost) != statuslist.Valid {
+			t.Error("not valid before")
+		}
+	})
 	if a.status(known) != statuslist.Valid || a.status(lost) != statuslist.Invalid {
 		t.Errorf("%s, %s", a.status(known), a.status(lost))
 	}
 	_, fresh := a.mustCompanion(c.ID)
 	if referenceOf(t, fresh).URI != agencyURL+"/status-lists/1001" || a.status(fresh) != statuslist.Valid {
 		t.Errorf("%+v is %s", referenceOf(t, fresh), a.status(fresh))
+	}
+}
+
+// The same where the backup is of before the first companion: its list is not there, and is not begun anew.
+func TestFirstCompanionLost(t *testing.T) {
+	store := new(records.Memory)
+	a, p := newCompanionAgency(t, func(c *issuer.Config) { c.Store, c.AcceptLoss = store, true }), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	var lost string
+	a.putBack(store, func() {
+		_, lost = a.mustCompanion(c.ID)
+		a.mustIssue(p, a.title(p, "2"))
+	})
+	_, fresh := a.mustCompanion(c.ID)
+	if got := a.list(referenceOf(t, lost).URI); got.status != http.StatusNotFound || referenceOf(t, fresh).URI != agencyURL+"/status-lists/1001" {
+		t.Errorf("%d, %+v", got.status, referenceOf(t, fresh))
 	}
 }
 
