@@ -60,6 +60,16 @@ type application struct {
 	Reference string              `json:"reference"`       // key of the row of the offer by reference
 	Order     string              `json:"order,omitempty"` // id, once its credential was asked for
 	Case      string              `json:"case,omitempty"`  // id, if it is of one
+	// Companion is the id of the credential that a companion is offered of. Then Application has the schema and no more.
+	Companion string `json:"companion,omitempty"`
+}
+
+// configuration is the id of the one credential configuration that the offer is for.
+func (a application) configuration() string {
+	if a.Companion != "" {
+		return openid.CompanionID(a.Schema)
+	}
+	return a.Schema
 }
 
 // Offer checks an application and makes an offer of it. It is refused with [ErrSchema], [ErrClaim], [ErrApplication] or
@@ -80,17 +90,17 @@ func (i *Issuer) Offer(ctx context.Context, by Officer, a Application) (Offer, e
 			return Offer{}, err
 		}
 	}
-	return i.makeOffer(ctx, by, a, "")
+	return i.makeOffer(ctx, by, application{Application: a})
 }
 
-// makeOffer makes an offer of an application that was checked, of a case if it has an id.
-func (i *Issuer) makeOffer(ctx context.Context, by Officer, a Application, caseID string) (Offer, error) {
+// makeOffer makes an offer of an application that was checked.
+func (i *Issuer) makeOffer(ctx context.Context, by Officer, row application) (Offer, error) {
 	code, now := webapi.RandomID(), i.cfg.Clock()
-	row := application{ID: newID(now), Application: a, Case: caseID, ExpiresAt: credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime))}
-	if a.TxCode {
+	row.ID, row.ExpiresAt = newID(now), credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime))
+	if row.Application.TxCode {
 		row.TxCode = newTxCode()
 	}
-	offer, reference := i.offer(a.Schema, code, row.TxCode), webapi.RandomID()
+	offer, reference := i.offer(row.configuration(), code, row.TxCode), webapi.RandomID()
 	link, err := offer.Link()
 	if err != nil {
 		return Offer{}, fmt.Errorf("make offer: %w", err)
@@ -99,16 +109,20 @@ func (i *Issuer) makeOffer(ctx context.Context, by Officer, a Application, caseI
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	tx := begin(i.cfg.Store)
-	tx.putUntil(tableApplication+row.ID, row, credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime+i.lifetime(caseID))))
+	tx.putUntil(tableApplication+row.ID, row, credential.UnixTimeOf(now.Add(i.cfg.OfferLifetime+i.lifetime(row.Case))))
 	tx.putUntil(codeRow(code), row.ID, row.ExpiresAt)
 	tx.putUntil(row.Reference, offer, row.ExpiresAt)
-	if err := i.note(tx, by, DidOffer, row.ID, a.Schema); err != nil {
+	verb, object, detail := DidOffer, row.ID, row.Schema
+	if row.Companion != "" {
+		verb, object, detail = DidOfferCompanion, row.Companion, row.ID
+	}
+	if err := i.note(tx, by, verb, object, detail); err != nil {
 		return Offer{}, fmt.Errorf("make offer: %w", err)
 	}
 	if err := tx.commit(); err != nil {
 		return Offer{}, fmt.Errorf("make offer: %w", err)
 	}
-	i.cfg.Logger.InfoContext(ctx, "offer made", slog.String("offer", row.ID), slog.String("schema", a.Schema))
+	i.cfg.Logger.InfoContext(ctx, "offer made", slog.String("offer", row.ID), slog.String("configuration", row.configuration()))
 	return Offer{row.ID, link, openid.ReferenceLink(i.cfg.URL + offersPath + reference), row.TxCode, row.ExpiresAt}, nil
 }
 
@@ -124,13 +138,13 @@ func (i *Issuer) OfferAt(reference string) (*openid.CredentialOffer, error) {
 	return offer, nil
 }
 
-func (i *Issuer) offer(schemaType, code, txCode string) openid.CredentialOffer {
+func (i *Issuer) offer(configuration, code, txCode string) openid.CredentialOffer {
 	grant := openid.PreAuthorized{Code: code}
 	if txCode != "" {
 		grant.TxCode = &openid.TxCode{InputMode: "numeric", Length: txCodeDigits, Description: "the code that the agency gave you beside the link"}
 	}
 	return openid.CredentialOffer{
-		CredentialIssuer: i.cfg.URL, ConfigurationIDs: []string{schemaType}, Grants: openid.Grants{PreAuthorized: grant},
+		CredentialIssuer: i.cfg.URL, ConfigurationIDs: []string{configuration}, Grants: openid.Grants{PreAuthorized: grant},
 	}
 }
 

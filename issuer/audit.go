@@ -43,6 +43,8 @@ const (
 	DidAsk            Verb = "credential-asked"     // a wallet; object: the order's id
 	DidIssue          Verb = "credential-issued"    // it is sealed
 	DidDeliver        Verb = "credential-delivered" // to a wallet
+	DidOfferCompanion Verb = "companion-offer"      // object: the credential's id; detail: the offer's
+	DidIssueCompanion Verb = "companion-issued"     // to a wallet; object: the credential's id; detail: the offer's
 	DidChange         Verb = "credential-changed"   // it is sealed; detail: what, and the reason's code
 	DidRequest        Verb = "change-requested"     // by an officer; detail: what, and the reason's code
 	DidRead           Verb = "credential-read"

@@ -31,6 +31,7 @@ const (
 	CaseTransfer  CaseKind = "transfer" // the same subject, another person
 	CaseReinstate CaseKind = "reinstate"
 	CaseRevoke    CaseKind = "revoke"
+	CaseCompanion CaseKind = "companion" // of an active credential, for another wallet
 )
 
 // issues tells whether a credential comes of such a case.
@@ -42,6 +43,9 @@ func (k CaseKind) replaces() bool {
 	return k == CaseRenew || k == CaseCorrect || k == CaseTransfer
 }
 
+// changes tells whether such a case changes a credential, and nothing comes of it.
+func (k CaseKind) changes() bool { return k == CaseReinstate || k == CaseRevoke }
+
 // CaseState is how far a case is.
 type CaseState string
 
@@ -52,7 +56,7 @@ const (
 	CaseApproved  CaseState = "approved"
 	CaseRefused   CaseState = "refused"
 	CaseWithdrawn CaseState = "withdrawn"
-	CaseIssued    CaseState = "issued" // its credential is on the chain
+	CaseIssued    CaseState = "issued" // its credential is on the chain, or its companion in a wallet
 	CaseDone      CaseState = "done"   // its change is on the chain
 )
 
@@ -180,11 +184,18 @@ func (i *Issuer) checkFiling(f *Filing) (string, error) {
 	if len(f.ExternalID) > maxExternalID || credential.ValidateLine(f.ExternalID) != nil {
 		return "", refuse(ErrExternalID, "external_id is a line of at most %d bytes", maxExternalID)
 	}
-	if !f.Kind.issues() && f.Kind != CaseReinstate && f.Kind != CaseRevoke {
-		return "", refuse(ErrRequest, "kind is issue, renew, correct, transfer, reinstate or revoke")
+	if !f.Kind.issues() && !f.Kind.changes() && f.Kind != CaseCompanion {
+		return "", refuse(ErrRequest, "kind is issue, renew, correct, transfer, reinstate, revoke or companion")
 	}
-	if f.Kind.issues() != (f.Application != nil) || (f.Kind == CaseIssue) != (f.Credential == "") || f.Kind.issues() == (f.Reason != nil) {
+	if f.Kind.issues() != (f.Application != nil) || (f.Kind == CaseIssue) != (f.Credential == "") || f.Kind.changes() != (f.Reason != nil) {
 		return "", refuse(ErrRequest, "an application belongs to what issues, a credential to what changes or replaces one, a reason to a change")
+	}
+	if f.Kind == CaseCompanion {
+		r, err := i.companionable(begin(i.cfg.Store), f.Credential)
+		if err != nil {
+			return "", err
+		}
+		return r.Schema, nil
 	}
 	var old Credential
 	if f.Credential != "" {

@@ -35,6 +35,7 @@ type Credential struct {
 	Leaf       uint64              `json:"leaf"`             // index in the active tree, once active
 	History    []Event             `json:"history"`          // what took effect, oldest first
 	Erased     credential.UnixTime `json:"erased,omitempty"` // when its personal data was erased
+	Companions int                 `json:"companions,omitempty"`
 }
 
 // LogValue hides a person's data from slog.
@@ -55,7 +56,8 @@ type record struct {
 	HolderCommitment credential.Element `json:"holder_commitment"`
 	SubjectKey       credential.Secret  `json:"subject_key"`
 	Salt             credential.Secret  `json:"salt"`
-	Sequence         uint64             `json:"sequence"` // of the entry that issued it
+	Sequence         uint64             `json:"sequence"`           // of the entry that issued it
+	Statuses         []statusPlace      `json:"statuses,omitempty"` // of its companions
 }
 
 // LogValue hides everything from slog.

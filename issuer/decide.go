@@ -123,7 +123,7 @@ func (i *Issuer) decideOne(by Officer, id string, version uint64, change func(*t
 // approved lets a case take effect.
 func (i *Issuer) approved(tx *transaction, c *caseFile, by Officer) error {
 	c.step(CaseApproved, i.now(), by)
-	if !c.Kind.issues() {
+	if c.Kind.changes() {
 		tx.put(tableTask+c.ID, true)
 		return nil
 	}
@@ -295,18 +295,21 @@ func (i *Issuer) joinCase(tx *transaction, o *order) error {
 	return nil
 }
 
-// OfferCase makes an offer of a case that issues, decided or not. Refused with [ErrNotFound] or [ErrState].
+// OfferCase makes an offer of a case that issues, decided or not, or of an approved one to a companion. Refused with
+// [ErrNotFound] or [ErrState].
 func (i *Issuer) OfferCase(ctx context.Context, by Officer, id string, txCode bool) (Offer, error) {
 	c, err := i.openCase(begin(i.cfg.Store), by, id, 0)
 	switch {
 	case err != nil:
 		return Offer{}, err
+	case c.Kind == CaseCompanion && c.State == CaseApproved:
+		return i.offerCompanion(ctx, by, c.Credential, c.ID, txCode)
 	case !c.Kind.issues() || !c.State.undecided() && c.State != CaseApproved:
 		return Offer{}, refuse(ErrState, "the case is to %s and %s: there is nothing to offer", c.Kind, c.State)
 	}
 	a := *c.Application
 	a.TxCode = txCode
-	return i.makeOffer(ctx, by, a, id)
+	return i.makeOffer(ctx, by, application{Application: a, Case: id})
 }
 
 // Progress is what a person sees of their case.

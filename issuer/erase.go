@@ -70,6 +70,7 @@ func (r record) erased(at credential.UnixTime) record {
 	r.Erased = at
 	r.Person, r.Claims, r.Subject = "", credential.Claims{}, ""
 	r.HolderCommitment, r.SubjectKey, r.Salt = credential.Element{}, credential.Secret{}, credential.Secret{}
+	r.Statuses = nil // they stay in their lists as they are, and nobody can tell whose they were: they are revoked for good, or over
 	r.History = append([]Event(nil), r.History...)
 	for n, e := range r.History {
 		if e.Reason != nil {

@@ -35,6 +35,7 @@ var (
 	ErrClaim       = &Refusal{Code: "claim"}            // a claim does not fit the schema; Claim names it
 	ErrNotFound    = &Refusal{Code: "not-found"}        // no such credential or enrolment
 	ErrState       = &Refusal{Code: "state"}            // the credential is not in the state that the change starts from
+	ErrCompanion   = &Refusal{Code: "no-companion"}     // credentials of that type have no companions, or it has as many as it may have
 	ErrApproval    = &Refusal{Code: "approval-needed"}  // the schema wants it filed as a case
 	ErrSameOfficer = &Refusal{Code: "same-officer"}     // four eyes are of two officers
 	ErrVersion     = &Refusal{Code: "version"}          // the case changed meanwhile
@@ -59,7 +60,7 @@ var (
 	ErrTransaction   = &Refusal{Code: "invalid-transaction"}   // no such credential request of that token
 	ErrNotification  = &Refusal{Code: "invalid-notification"}  // no such credential of that token
 	ErrEvent         = &Refusal{Code: "invalid-event"}         // not an event that wallets can tell of
-	ErrOffer         = &Refusal{Code: "other-offer"}           // the offer is for another configuration, or was answered with another commitment
+	ErrOffer         = &Refusal{Code: "other-offer"}           // the offer is for another configuration, or was answered with another commitment or key
 	ErrDenied        = &Refusal{Code: "denied"}                // the agency decided against it
 	ErrOtherSecret   = &Refusal{Code: "other-secret"}          // a second enrolment with another master secret
 	ErrOtherPerson   = &Refusal{Code: "other-person"}          // that master secret is another person's

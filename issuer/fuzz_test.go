@@ -1,12 +1,17 @@
 package issuer_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/bulla-id/bulla/internal/fuzztest"
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/issuer"
 )
@@ -32,6 +37,46 @@ func FuzzCredentialEndpoint(f *testing.F) {
 		}
 		if a.ledger.count() != 0 {
 			t.Error("something reached the chain")
+		}
+	})
+}
+
+// A key proof, whatever is signed in it, is refused, or is for us, of this time, and brings the key that signed. NONCE stands for a fresh
+// nonce, KEY for the key.
+func FuzzKeyProof(f *testing.F) {
+	const header, payload = `{"alg":"ES256","typ":"openid4vci-proof+jwt","jwk":KEY}`, `{"aud":"` + agencyURL + `","iat":1772355600,"nonce":"NONCE"}`
+	f.Add(header, payload)
+	f.Add(`{"alg":"none","typ":"openid4vci-proof+jwt","jwk":KEY}`, payload)
+	f.Add(`{"alg":"ES256","typ":"openid4vci-proof+jwt","kid":"x","jwk":KEY}`, payload)
+	f.Add(header, `{"aud":["`+agencyURL+`"],"iat":1772355600.5,"nonce":"NONCE","iss":"x"}`)
+	f.Add(header, `{"aud":"`+agencyURL+`","iat":1e400,"nonce":"NONCE","exp":1,"nbf":-1}`)
+	for _, long := range fuzztest.Long([]byte(payload)) {
+		f.Add(header, string(long))
+	}
+	a, p := newCompanionAgency(f), newPerson("Li Wei")
+	_, c := a.mustIssue(p, a.title(p, "1"))
+	w := a.otherWallet(jose.ES256)
+	token, handler := a.companionToken(c.ID), a.Handler()
+	key := string(must(json.Marshal(w.key.Public()))(f))
+	f.Fuzz(func(t *testing.T, header, payload string) {
+		header = strings.ReplaceAll(header, "KEY", key)
+		payload = strings.ReplaceAll(payload, "NONCE", a.Nonce().Nonce)
+		message := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+		signature := must(w.key.Sign([]byte(message)))(t)
+		proof := message + "." + base64.RawURLEncoding.EncodeToString(signature)
+		body := `{"credential_configuration_id":"` + companionType + `","proofs":{"jwt":["` + proof + `"]}}`
+		got := ask(t, handler, call{path: "/agencies/land/credential", body: body, bearer: token})
+		if got.status == http.StatusBadRequest && (got.fields["error"] == "invalid_proof" || got.fields["error"] == "invalid_nonce") {
+			return
+		}
+		var said struct {
+			Audience string  `json:"aud"`
+			IssuedAt float64 `json:"iat"`
+			Issuer   *string `json:"iss"`
+		}
+		err := json.Unmarshal([]byte(payload), &said)
+		if got.status != http.StatusOK || err != nil || said.Audience != agencyURL || math.Abs(said.IssuedAt-float64(a.clock.Now().Unix())) > 301 || said.Issuer != nil || !strings.Contains(header, key) {
+			t.Errorf("%s %s: %d %s", header, payload, got.status, got.body)
 		}
 	})
 }

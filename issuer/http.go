@@ -23,7 +23,8 @@ const (
 	credentialPath   = "/credential"
 	deferredPath     = "/deferred-credential"
 	notificationPath = "/notification"
-	offersPath       = "/offers/" // and a reference
+	offersPath       = "/offers/"       // and a reference
+	listsPath        = "/status-lists/" // and a number
 	healthPath       = "/healthz"
 	readyPath        = "/readyz"
 )
@@ -43,6 +44,11 @@ const maxBody = 64 << 10 // bytes
 //	GET  {path}/offers/{reference}
 //	GET  {path}/progress/{link}  how far a person's application is
 //
+// For whoever verifies companion credentials, if the issuer has a key for them:
+//
+//	GET  /.well-known/jwt-vc-issuer{path}
+//	GET  {path}/status-lists/{number}
+//
 // For clerks, with a bearer token: see http_admin.go. And GET {path}/healthz, {path}/readyz. {path} is that of the
 // issuer's URL: a host that several agencies share routes what [Issuer.Paths] lists.
 func (i *Issuer) Handler() http.Handler {
@@ -58,6 +64,10 @@ func (i *Issuer) Handler() http.Handler {
 	i.wallet(wallets, http.MethodPost, i.base+notificationPath, i.postNotification)
 	i.wallet(wallets, http.MethodGet, i.base+offersPath+":reference", i.getOffer)
 	wallets.GET(i.base+progressPath+":link", i.getProgress)
+	if i.cfg.Keys.Companion != nil {
+		i.wallet(wallets, http.MethodGet, wellKnownPath(openid.KeysWellKnown)+i.base, func(c *gin.Context) { describeTo(c, i.CompanionKeys()) })
+		i.wallet(wallets, http.MethodGet, i.base+listsPath+":number", i.getStatusList)
+	}
 	if i.server != nil {
 		e.GET(i.base+keysPath, i.server.GetKeys)
 	}
@@ -76,7 +86,11 @@ func (i *Issuer) Handler() http.Handler {
 
 // Paths are the exact paths, and those ending in a slash the prefixes, that a shared host routes to the handler.
 func (i *Issuer) Paths() []string {
-	return []string{wellKnownPath(openid.IssuerWellKnown) + i.base, wellKnownPath(openid.ServerWellKnown) + i.base, i.base + "/"}
+	var paths []string
+	for _, name := range []string{openid.IssuerWellKnown, openid.ServerWellKnown, openid.KeysWellKnown} {
+		paths = append(paths, wellKnownPath(name)+i.base)
+	}
+	return append(paths, i.base+"/")
 }
 
 func wellKnownPath(name string) string { return "/.well-known/" + name }
@@ -95,7 +109,7 @@ func (i *Issuer) wallet(group *gin.RouterGroup, method, path string, handle gin.
 // allowAnyOrigin lets a web wallet in, wherever it is served from. Nothing here depends on cookies.
 func allowAnyOrigin(c *gin.Context) {
 	c.Header("Access-Control-Allow-Origin", "*")
-	c.Header("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate, Retry-After")
+	c.Header("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate, Retry-After, ETag")
 }
 
 func describeTo(c *gin.Context, metadata any) {

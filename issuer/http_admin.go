@@ -95,6 +95,7 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api.mountAgency()
 	api.mountOffers()
 	api.mountCredentials()
+	api.mountCompanions()
 	api.mountCases()
 	api.mountAudit()
 	api.mountWebhooks()
@@ -169,7 +170,11 @@ func (a *adminAPI) mountAgency() {
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/keys", Tags: []string{"Agency"}, Summary: "The keys that the agency uses now, without their secrets",
 	}, func(context.Context, Officer, *struct{}) (*body[keyList], error) {
 		k := a.i.cfg.Keys
-		return &body[keyList]{keyList{[]keyInfo{{"entries", k.Signing.Public().KeyID()}, {"access tokens", k.Admin.Public().KeyID()}}}}, nil
+		list := keyList{[]keyInfo{{"entries", k.Signing.Public().KeyID()}, {"access tokens", k.Admin.Public().KeyID()}}}
+		if k.Companion != nil {
+			list.Keys = append(list.Keys, keyInfo{"companions", k.Companion.Public().KeyID()})
+		}
+		return &body[keyList]{list}, nil
 	})
 	type lost struct {
 		Body struct {
@@ -326,6 +331,7 @@ var officerStatus = map[Code]int{
 	ErrNotFound.Code:     http.StatusNotFound,
 	ErrState.Code:        http.StatusConflict,
 	ErrApproval.Code:     http.StatusConflict,
+	ErrCompanion.Code:    http.StatusConflict,
 	ErrExternalID.Code:   http.StatusConflict,
 	ErrVersion.Code:      http.StatusPreconditionFailed,
 	ErrSameOfficer.Code:  http.StatusForbidden,

@@ -60,7 +60,7 @@ func (a *adminAPI) mountCases() {
 	type filing struct{ Body Filing }
 	operation(a, ScopeFile, huma.Operation{
 		OperationID: "file-application", Method: http.MethodPost, Path: "/applications", Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary:     "File an application: to issue, renew, correct or transfer a credential, to reinstate or to revoke one",
+		Summary:     "File an application: to issue, renew, correct or transfer a credential, to reinstate or to revoke one, or to give it a companion",
 		Description: "The same external_id with the same content is the same application.",
 	}, func(_ context.Context, by Officer, in *filing) (*body[filed], error) {
 		c, link, err := a.i.File(by, in.Body)

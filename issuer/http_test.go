@@ -118,9 +118,21 @@ func TestIssuerWithoutPath(t *testing.T) {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}
-	if fmt.Sprint(a.Paths()) != "[/.well-known/openid-credential-issuer /.well-known/oauth-authorization-server /]" {
+	if fmt.Sprint(a.Paths()) != "[/.well-known/openid-credential-issuer /.well-known/oauth-authorization-server /.well-known/jwt-vc-issuer /]" {
 		t.Errorf("paths %v", a.Paths())
 	}
+}
+
+// issuedIn is the one credential in an answer, of our own format.
+func issuedIn(t testing.TB, r openid.CredentialResponse) (issued openid.IssuedCredential) {
+	t.Helper()
+	if len(r.Credentials) != 1 {
+		t.Fatalf("%d credentials", len(r.Credentials))
+	}
+	if err := credential.ParseStrict(r.Credentials[0].Credential, &issued); err != nil {
+		t.Fatal(err)
+	}
+	return issued
 }
 
 func (a *agency) postToken(form url.Values) answer {
@@ -148,6 +160,7 @@ func TestTokenEndpoint(t *testing.T) {
 		"no code":         {a.postToken(with("pre-authorized_code", "")), "invalid_request"},
 		"code twice":      {a.postToken(with("pre-authorized_code", code, code)), "invalid_request"},
 		"made-up code":    {a.postToken(with("pre-authorized_code", "x")), "invalid_grant"},
+		"long client_id":  {a.postToken(with("client_id", strings.Repeat("x", 1025))), "invalid_request"},
 		"unasked tx_code": {a.postToken(with("tx_code", "1")), "invalid_request"},
 		"JSON":            {a.call(call{path: "/agencies/land/token", body: `{}`}), "invalid_request"},
 		"too large":       {a.postToken(with("x", strings.Repeat("x", 70<<10))), "invalid_request"},
@@ -175,7 +188,8 @@ func TestCredentialEndpoint(t *testing.T) {
 	cNonce, _ := nonce.fields["c_nonce"].(string)
 	proof := p.prove(t, a.statement(titleType, cNonce))
 	request := func(change func(map[string]any)) string {
-		text := string(must(json.Marshal(openid.CredentialRequest{ConfigurationID: titleType, Proofs: map[string][]openid.EnrolmentProof{openid.ProofType: {proof}}}))(t))
+		proofs := must(openid.Proofs(openid.ProofType, proof))(t)
+		text := string(must(json.Marshal(openid.CredentialRequest{ConfigurationID: titleType, Proofs: proofs}))(t))
 		var m map[string]any
 		if err := json.Unmarshal([]byte(text), &m); err != nil {
 			t.Fatal(err)
@@ -224,7 +238,8 @@ func TestCredentialEndpoint(t *testing.T) {
 	if err := json.Unmarshal(got.body, &response); err != nil || got.status != http.StatusOK || len(response.Credentials) != 1 {
 		t.Fatalf("%d %s, %v", got.status, got.body, err)
 	}
-	if _, _, err := response.Credentials[0].Credential.Commitment(); err != nil || got.header.Get("Access-Control-Allow-Origin") != "*" {
+	issued := issuedIn(t, response)
+	if _, _, err := issued.Commitment(); err != nil || got.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Error(err, got.header)
 	}
 	if again := post(good, token); again.fields["error"] != "invalid_nonce" {
@@ -270,6 +285,7 @@ func TestAdminNeedsToken(t *testing.T) {
 		{http.MethodPost, "/credentials/x/suspend", issuer.ScopeRevoke},
 		{http.MethodPost, "/credentials/x/reinstate", issuer.ScopeRevoke},
 		{http.MethodPost, "/credentials/x/revoke", issuer.ScopeRevoke},
+		{http.MethodPost, "/credentials/x/companion-offers", issuer.ScopeOffers},
 		{http.MethodPost, "/enrolments/reset", issuer.ScopeEnrolments},
 	}
 	expired := a.bearer(issuer.Scopes...)

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -66,7 +67,7 @@ func (i *Issuer) tokenRequest(c *gin.Context, form map[string]string, err error)
 	case form["pre-authorized_code"] == "":
 		return r, refuse(ErrRequest, "pre-authorized_code is missing")
 	}
-	r.Code, r.TxCode = form["pre-authorized_code"], form["tx_code"]
+	r.Code, r.TxCode, r.Client = form["pre-authorized_code"], form["tx_code"], form["client_id"]
 	if text, asked := form["authorization_details"]; asked {
 		if err := readForeign([]byte(text), &r.Details); err != nil || len(r.Details) == 0 {
 			return r, refuse(ErrDetails, "want a JSON array of objects")
@@ -123,13 +124,38 @@ func (i *Issuer) postCredential(c *gin.Context) {
 		i.refuseWallet(c, err)
 		return
 	}
-	configuration, proof, err := credentialRequest(c, binding)
+	configuration, proofs, err := credentialRequest(c, binding)
 	if err != nil {
 		i.refuseWallet(c, err)
 		return
 	}
-	issued, err := i.Issue(c.Request.Context(), token, configuration, proof)
+	issued, err := i.answerRequest(c.Request.Context(), token, configuration, proofs)
 	i.answerCredential(c, token, issued, err)
+}
+
+// answerRequest asks for a credential in the format of its configuration, with a proof of the type that belongs to it.
+func (i *Issuer) answerRequest(ctx context.Context, token, configuration string, proofs map[string]json.RawMessage) (any, error) {
+	if _, ok := i.companions[configuration]; ok {
+		proof, err := oneProof[string](proofs, openid.CompanionProofType)
+		if err != nil {
+			return nil, err
+		}
+		return i.IssueCompanion(ctx, token, configuration, proof)
+	}
+	proof, err := oneProof[openid.EnrolmentProof](proofs, openid.ProofType)
+	if err != nil {
+		return nil, err
+	}
+	return i.Issue(ctx, token, configuration, proof)
+}
+
+// oneProof reads the one proof of a request. It is strict, whatever else of the request is not.
+func oneProof[P any](proofs map[string]json.RawMessage, proofType string) (proof P, err error) {
+	var list []P
+	if text, ok := proofs[proofType]; !ok || credential.ParseStrict(text, &list) != nil || len(list) != 1 {
+		return proof, refuse(ErrProof, "want exactly one proof of type %s", proofType)
+	}
+	return list[0], nil
 }
 
 func (i *Issuer) postDeferred(c *gin.Context) {
@@ -149,7 +175,7 @@ func (i *Issuer) postDeferred(c *gin.Context) {
 }
 
 // answerCredential answers with a credential, or with when to ask for it.
-func (i *Issuer) answerCredential(c *gin.Context, token string, issued *openid.IssuedCredential, err error) {
+func (i *Issuer) answerCredential(c *gin.Context, token string, issued any, err error) {
 	var deferral *Deferral
 	if errors.As(err, &deferral) {
 		// SPEC: section 8.3, 9.2: 202 with the transaction, at the first request as at every later one.
@@ -160,7 +186,12 @@ func (i *Issuer) answerCredential(c *gin.Context, token string, issued *openid.I
 		i.refuseWallet(c, err)
 		return
 	}
-	answer := openid.CredentialResponse{Credentials: []openid.CredentialItem{{Credential: *issued}}}
+	item, err := openid.Item(issued)
+	if err != nil {
+		i.refuseWallet(c, err)
+		return
+	}
+	answer := openid.CredentialResponse{Credentials: []openid.CredentialItem{item}}
 	if c.FullPath() == i.base+credentialPath { // clients of today refuse the id in a deferred answer
 		if answer.Notification, err = i.Notification(token); err != nil {
 			i.refuseWallet(c, err)
@@ -203,33 +234,24 @@ func readBodyOfWallet(c *gin.Context, target any) error {
 	return nil
 }
 
-// credentialRequest reads a credential request. The proof is ours, and strict.
-func credentialRequest(c *gin.Context, b Binding) (configuration string, proof openid.EnrolmentProof, err error) {
-	var body struct {
-		Configuration string                     `json:"credential_configuration_id"`
-		Identifier    string                     `json:"credential_identifier"`
-		Proofs        map[string]json.RawMessage `json:"proofs"`
-	}
+// credentialRequest reads a credential request: of which configuration, with which proofs.
+func credentialRequest(c *gin.Context, b Binding) (configuration string, proofs map[string]json.RawMessage, err error) {
+	var body openid.CredentialRequest
 	if err := readBodyOfWallet(c, &body); err != nil {
-		return "", proof, err
+		return "", nil, err
 	}
 	// SPEC: section 8.2: identifiers are used if, and only if, the token response had some. Ours are the configuration's id.
-	configuration = body.Configuration
+	configuration = body.ConfigurationID
 	if b.Identified {
 		configuration = body.Identifier
 	}
 	switch {
-	case b.Identified && (body.Identifier == "" || body.Configuration != ""):
-		return "", proof, refuse(ErrIdentifier, "name the credential by credential_identifier, as the token response does")
-	case !b.Identified && (body.Configuration == "" || body.Identifier != ""):
-		return "", proof, refuse(ErrRequest, "name the credential by credential_configuration_id")
+	case b.Identified && (body.Identifier == "" || body.ConfigurationID != ""):
+		return "", nil, refuse(ErrIdentifier, "name the credential by credential_identifier, as the token response does")
+	case !b.Identified && (body.ConfigurationID == "" || body.Identifier != ""):
+		return "", nil, refuse(ErrRequest, "name the credential by credential_configuration_id")
 	case len(body.Proofs) > 1:
-		return "", proof, refuse(ErrRequest, "proofs has more than one member")
+		return "", nil, refuse(ErrRequest, "proofs has more than one member")
 	}
-	var proofs []openid.EnrolmentProof
-	ours, ok := body.Proofs[openid.ProofType]
-	if !ok || credential.ParseStrict(ours, &proofs) != nil || len(proofs) != 1 {
-		return "", proof, refuse(ErrProof, "want exactly one proof of type %s", openid.ProofType)
-	}
-	return configuration, proofs[0], nil
+	return configuration, body.Proofs, nil
 }

@@ -36,6 +36,7 @@ func (i *Issuer) settle(f *flight) error {
 	defer i.mu.Unlock()
 	tx := begin(i.cfg.Store)
 	released := make(map[*Register]map[string]string)
+	var restated []statusChange
 	for n, it := range f.Items {
 		var r record
 		if err := tx.get(tableCredential+it.Credential, &r); err != nil {
@@ -54,6 +55,9 @@ func (i *Issuer) settle(f *flight) error {
 		case entry.KindCredentialsRevoked:
 			r.Status = Revoked
 			i.noteRelease(released, &r)
+		}
+		if err := i.restate(tx, &r, &restated); err != nil {
+			return err
 		}
 		tx.put(tableCredential+r.ID, r)
 		verb := DidChange
@@ -87,6 +91,7 @@ func (i *Issuer) settle(f *flight) error {
 	if err := tx.commit(); err != nil {
 		return err
 	}
+	i.lists.apply(restated)
 	i.tellNews()
 	i.webhooks.Wake()
 	return i.releaseAll(released)

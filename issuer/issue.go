@@ -28,7 +28,7 @@ func (i *Issuer) Issue(ctx context.Context, accessToken, configuration string, p
 	switch {
 	case !ok:
 		return nil, refuse(ErrConfiguration, "this agency does not issue credentials of that type")
-	case a.Schema != configuration:
+	case a.configuration() != configuration:
 		return nil, refuse(ErrOffer, "the offer is for another type of credential")
 	}
 	expires, err := i.checkNonce(proof.Nonce)

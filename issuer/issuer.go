@@ -53,6 +53,9 @@ type Config struct {
 	// Approvals is how many officers must approve a case of a schema, by its type, besides who wrote it. Where it is more than 0,
 	// credentials are offered, reinstated and revoked by cases only; suspending, which can be taken back, needs one officer.
 	Approvals map[string]int
+	// Companions are the types of the schemas whose credentials can have companions: ordinary credentials of the same data, by which their
+	// holder can be recognised (doc/spec/sdjwt.md). They need Keys.Companion.
+	Companions []string
 	// Providers are the agency's own issuers of access tokens for the admin API, beside the built-in one.
 	Providers []oauth.Provider
 	// Clients are the agency's software that may ask the built-in authorization server for tokens; nil: there is none.
@@ -88,6 +91,7 @@ type Issuer struct {
 	cfg            Config
 	base           string               // the path of URL, without a slash at the end
 	schemas        map[string]*schema   // by type
+	companions     map[string]*schema   // those that have companions, by the id of their configuration
 	registers      map[string]*Register // those that the schemas use, by name
 	admin          *webapi.Authority
 	officers       *oauth.Resource // who may call the admin API
@@ -107,6 +111,7 @@ type Issuer struct {
 	tasks   map[string]bool  // by case, for changes under way
 	queue   chan *request
 	sealing chan *flight
+	lists   servedLists
 	running atomic.Bool // Run is past recovery and has not failed
 
 	newsMu  sync.Mutex    // guards changed
@@ -139,6 +144,7 @@ func New(cfg Config) (*Issuer, error) {
 	}
 	i := &Issuer{
 		cfg: cfg, base: u.Path, schemas: make(map[string]*schema), registers: make(map[string]*Register),
+		companions: make(map[string]*schema), lists: servedLists{known: make(map[uint64]*servedList)},
 		flights: flights{under: make(map[uint64]*flight)}, tagKey: subkey(cfg.Keys.Records, "persons"), nonceKey: subkey(cfg.Keys.Records, "nonces"),
 		idempotencyKey: subkey(cfg.Keys.Records, "idempotency"), process: webapi.RandomID(),
 		waits: make(map[string]*wait), tasks: make(map[string]bool), changed: make(chan struct{}), followers: make(chan struct{}, maxFollowers), imports: make(chan struct{}, maxImports), queue: make(chan *request, maxQueue), sealing: make(chan *flight, maxUnsealed),
@@ -158,6 +164,9 @@ func New(cfg Config) (*Issuer, error) {
 		if err := i.addSchema(s); err != nil {
 			return nil, fmt.Errorf("new issuer: %w", err)
 		}
+	}
+	if err := i.openCompanions(); err != nil {
+		return nil, fmt.Errorf("new issuer: %w", err)
 	}
 	if err := i.claimStore(); err != nil {
 		return nil, fmt.Errorf("new issuer: %w", err)
@@ -334,11 +343,29 @@ type Keys struct {
 	Signing *jose.SigningKey // signs entries; its public key is registered on the chain
 	Admin   *jose.SigningKey // signs access tokens of the admin API
 	Records []byte           // 32 bytes: hides persons in the keys of rows; records are encrypted under keys derived from it
+	// Companion signs companion credentials and their status lists, and nothing on the chain. nil: there are none.
+	Companion *jose.SigningKey
+	// CompanionRetired did so before, and are published as long as companions of theirs may be good.
+	CompanionRetired []jose.PublicKey
 }
 
 func (k Keys) validate() error {
 	if k.Signing == nil || k.Admin == nil || len(k.Records) != RecordKeySize {
 		return fmt.Errorf("signing key, admin key and a record key of %d bytes are needed", RecordKeySize)
+	}
+	if k.Companion == nil {
+		return nil
+	}
+	// A signature of one kind must never pass for one of another, nor a stolen key be good for both.
+	for _, other := range []*jose.SigningKey{k.Signing, k.Admin} {
+		if k.Companion.Public() == other.Public() {
+			return errors.New("companions need a signing key of their own")
+		}
+	}
+	for n, retired := range k.CompanionRetired {
+		if err := retired.Validate(); err != nil || retired == k.Companion.Public() || slices.Contains(k.CompanionRetired[:n], retired) {
+			return errors.New("a retired key of companions is not a key, or stands twice")
+		}
 	}
 	return nil
 }
@@ -362,6 +389,10 @@ func LoadKeys(store KeyStore) (k Keys, err error) {
 	}
 	if k.Admin, err = store.SigningKey("issuer-admin-tokens", jose.EdDSA); err != nil {
 		return k, fmt.Errorf("load issuer's key of access tokens: %w", err)
+	}
+	// ES256: what most verifiers that are not ours take.
+	if k.Companion, err = store.SigningKey("issuer-companions", jose.ES256); err != nil {
+		return k, fmt.Errorf("load issuer's key of companions: %w", err)
 	}
 	if k.Records, err = store.Random("issuer-records", RecordKeySize); err != nil {
 		return k, fmt.Errorf("load issuer's record key: %w", err)

@@ -107,14 +107,14 @@ func (o *office) receive(p *person, link string) (issued openid.IssuedCredential
 	proof := p.prove(o.t, statement{openid.EnrolmentChallenge{
 		Genesis: c.Genesis, VerifyingKey: c.EnrolmentVerifyingKey, Audience: m.CredentialIssuer, Configuration: id, Nonce: nonce.Nonce,
 	}, c.EnrolmentRegister})
-	body := must(json.Marshal(openid.CredentialRequest{ConfigurationID: id, Proofs: map[string][]openid.EnrolmentProof{openid.ProofType: {proof}}}))(o.t)
+	body := must(json.Marshal(openid.CredentialRequest{ConfigurationID: id, Proofs: must(openid.Proofs(openid.ProofType, proof))(o.t)}))(o.t)
 	var answer struct {
 		openid.CredentialResponse
 		openid.Error
 	}
 	status = o.do(http.MethodPost, m.CredentialEndpoint, token.AccessToken, "application/json", string(body), &answer)
 	if len(answer.Credentials) == 1 {
-		issued = answer.Credentials[0].Credential
+		issued = issuedIn(o.t, answer.CredentialResponse)
 	}
 	return issued, status, answer.Error
 }

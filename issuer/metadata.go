@@ -19,6 +19,9 @@ func (i *Issuer) Metadata() openid.IssuerMetadata {
 	for id, s := range i.schemas {
 		m.Configurations[id] = i.configuration(s)
 	}
+	for id, s := range i.companions {
+		m.Configurations[id] = i.companionConfiguration(s)
+	}
 	return m
 }
 
@@ -29,13 +32,30 @@ func (i *Issuer) configuration(s *schema) openid.CredentialConfiguration {
 		BindingMethods: []string{openid.ProofType},
 		ProofTypes:     map[string]openid.ProofTypeInfo{openid.ProofType: {SigningAlgorithms: []string{openid.ProofSystem}}},
 		// SPEC: optional; clients of today take metadata without it for an old draft.
-		CredentialMetadata:    describe(s),
-		Type:                  s.Type,
-		Schema:                s.id,
-		Issuer:                i.cfg.DID,
-		Genesis:               i.cfg.Genesis,
-		EnrolmentRegister:     s.register.Name(),
-		EnrolmentVerifyingKey: i.cfg.EnrolmentKey.Digest(),
+		CredentialMetadata: describe(s),
+		OnChain: &openid.OnChain{
+			Type:                  s.Type,
+			Schema:                s.id,
+			Issuer:                i.cfg.DID,
+			Genesis:               i.cfg.Genesis,
+			EnrolmentRegister:     s.register.Name(),
+			EnrolmentVerifyingKey: i.cfg.EnrolmentKey.Digest(),
+		},
+	}
+}
+
+// companionConfiguration is that of a schema's companions: with nothing that only our own wallets understand.
+func (i *Issuer) companionConfiguration(s *schema) openid.CredentialConfiguration {
+	return openid.CredentialConfiguration{
+		Format:         openid.CompanionFormat,
+		Scope:          openid.CompanionID(s.Type),
+		BindingMethods: []string{openid.CompanionBinding},
+		ProofTypes: map[string]openid.ProofTypeInfo{
+			openid.CompanionProofType: {SigningAlgorithms: []string{string(jose.ES256), string(jose.EdDSA)}},
+		},
+		SigningAlgorithms:  []string{string(i.cfg.Keys.Companion.Public().Algorithm())},
+		CredentialMetadata: describe(s),
+		VCT:                s.Type,
 	}
 }
 

@@ -26,6 +26,7 @@ type order struct {
 	Credential   string             `json:"credential,omitempty"`
 	Refused      *Refusal           `json:"refused,omitempty"`
 	Notified     []Notice           `json:"notified,omitempty"`
+	Companion    *companion         `json:"companion,omitempty"` // what was answered; Credential is what it is of
 }
 
 // Deferral says that a credential request was accepted and its credential is not there yet. It is an [ErrUnavailable].
@@ -246,7 +247,7 @@ func (i *Issuer) order(id string) (*order, error) {
 func (i *Issuer) Deferred(ctx context.Context, accessToken, transaction string) (*openid.IssuedCredential, error) {
 	o, err := i.orderOf(accessToken)
 	switch {
-	case errors.Is(err, ErrAbsent) || err == nil && o.Transaction != transaction:
+	case errors.Is(err, ErrAbsent) || err == nil && (o.Companion != nil || o.Transaction != transaction): // companions are there at once
 		return nil, refuse(ErrTransaction, "there is no such request of yours")
 	case err != nil:
 		return nil, err

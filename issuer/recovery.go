@@ -109,7 +109,14 @@ func (i *Issuer) compareNumbers(ctx context.Context) error {
 	i.cfg.Logger.WarnContext(ctx, "going on without entries that the records lack", slog.Uint64("first", s.Next), slog.Uint64("next", next))
 	s.Next = next
 	tx.put(rowState, s)
-	return tx.commit()
+	if err := abandonLists(tx); err != nil {
+		return err
+	}
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	i.lists.forget()
+	return nil
 }
 
 // reconcile drops holdings in the enrolment registers whose credential we do not have, or have revoked.

@@ -134,6 +134,8 @@ const (
 	tableExternal    = "external/"    // by tag: the agency's own numbers of cases
 	tableIdempotent  = "idempotent/"  // by tag: requests that clients named
 	tableTask        = "task/"        // by case's id: changes that approved cases ask for, not in an intent yet
+	rowStatusLists   = "status-lists"
+	tableStatus      = "status/" // by list and part: what was taken in it, and the statuses
 	rowAudit         = "audit-head"
 	rowAnchor        = "anchor-last"
 	tableAnchor      = "anchor/" // by records: heads of the audit log that the chain has

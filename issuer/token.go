@@ -24,12 +24,14 @@ type token struct {
 	ExpiresAt   credential.UnixTime `json:"expires_at"`
 	Thumbprint  string              `json:"jkt,omitempty"` // of the key that it is bound to (DPoP); empty: a bearer token
 	// Identified says that the token response had credential identifiers, so that the credential request must have one.
-	Identified bool `json:"identified,omitempty"`
+	Identified bool   `json:"identified,omitempty"`
+	Client     string `json:"client,omitempty"` // as the wallet named itself: nobody vouches for it
 }
 
 // TokenRequest is a wallet's token request.
 type TokenRequest struct {
 	Code, TxCode string
+	Client       string      // how the wallet names itself; empty: it does not
 	Proof        *dpop.Proof // that the wallet has a key, which the token is then bound to; it is used up with the code
 	// Details asks for credential identifiers: the configuration must be the offer's.
 	Details []openid.AuthorizationDetail
@@ -48,12 +50,17 @@ func tokenRow(accessToken string) string {
 	return tableToken + credential.DigestOf([]byte(accessToken)).String()
 }
 
+const maxClient = 1024 // bytes, of a wallet's name for itself
+
 // Token exchanges a pre-authorized code, and the transaction code if the offer has one, for an access token. A code
 // works once; five wrong transaction codes lock the offer. Refused with [ErrGrant], with [ErrRequest] if a
 // transaction code is missing or was not asked for, with [ErrDetails], or as [dpop.Verifier.Use].
 func (i *Issuer) Token(ctx context.Context, r TokenRequest) (openid.TokenResponse, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if len(r.Client) > maxClient {
+		return openid.TokenResponse{}, refuse(ErrRequest, "client_id has more than %d bytes", maxClient)
+	}
 	tx := begin(i.cfg.Store)
 	a, err := i.redeem(tx, r.Code, r.TxCode)
 	if err != nil {
@@ -64,8 +71,8 @@ func (i *Issuer) Token(ctx context.Context, r TokenRequest) (openid.TokenRespons
 	}
 	lifetime := i.lifetime(a.Case)
 	answer := openid.TokenResponse{AccessToken: webapi.RandomID(), TokenType: "Bearer", ExpiresIn: int(lifetime / time.Second)}
-	row := token{Application: a.ID, ExpiresAt: i.now() + credential.UnixTime(lifetime/time.Second)}
-	if answer.Details, err = identify(r.Details, a.Schema); err != nil {
+	row := token{Application: a.ID, Client: r.Client, ExpiresAt: i.now() + credential.UnixTime(lifetime/time.Second)}
+	if answer.Details, err = identify(r.Details, a.configuration()); err != nil {
 		return openid.TokenResponse{}, err
 	}
 	row.Identified = len(answer.Details) > 0
@@ -113,15 +120,8 @@ type Binding struct {
 
 // Binding tells how an access token must be presented, or is refused with [ErrAccessToken].
 func (i *Issuer) Binding(accessToken string) (Binding, error) {
-	tx := begin(i.cfg.Store)
-	if _, err := i.authorize(tx, accessToken); err != nil {
-		return Binding{}, err
-	}
-	var t token
-	if err := tx.get(tokenRow(accessToken), &t); err != nil {
-		return Binding{}, err
-	}
-	return Binding{t.Thumbprint, t.Identified}, nil
+	_, t, err := i.authorized(begin(i.cfg.Store), accessToken)
+	return Binding{t.Thumbprint, t.Identified}, err
 }
 
 // redeem uses up a code and returns its application.
@@ -164,8 +164,13 @@ func (i *Issuer) countTry(tx *transaction, codeRow string, a application) error 
 }
 
 // authorize finds the application that an access token is for.
-func (i *Issuer) authorize(tx *transaction, accessToken string) (a application, err error) {
-	var t token
+func (i *Issuer) authorize(tx *transaction, accessToken string) (application, error) {
+	a, _, err := i.authorized(tx, accessToken)
+	return a, err
+}
+
+// authorized is authorize with the token's own row.
+func (i *Issuer) authorized(tx *transaction, accessToken string) (a application, t token, err error) {
 	err = tx.get(tokenRow(accessToken), &t)
 	if err == nil && i.now() < t.ExpiresAt {
 		err = tx.get(tableApplication+t.Application, &a)
@@ -173,9 +178,9 @@ func (i *Issuer) authorize(tx *transaction, accessToken string) (a application, 
 		err = ErrAbsent
 	}
 	if errors.Is(err, ErrAbsent) {
-		return a, refuse(ErrAccessToken, "the access token is unknown or expired")
+		err = refuse(ErrAccessToken, "the access token is unknown or expired")
 	}
-	return a, err
+	return a, t, err
 }
 
 // A nonce is u64be expiry ‖ 16 random bytes ‖ 16 bytes of HMAC: nothing is stored until it is used, so that asking for

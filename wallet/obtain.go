@@ -30,10 +30,12 @@ func (w *Wallet) obtain(ctx context.Context, view *client.View, s *source, p *pe
 		if err != nil {
 			return nil, err
 		}
+		proofs, err := openid.Proofs(openid.ProofType, proof)
+		if err != nil {
+			return nil, err
+		}
 		progress(ctx, StageWait, 3, receiveSteps)
-		got, interval, err := w.request(ctx, s, p, s.credentialURL, openid.CredentialRequest{
-			ConfigurationID: s.configuration, Proofs: map[string][]openid.EnrolmentProof{openid.ProofType: {*proof}},
-		})
+		got, interval, err := w.request(ctx, s, p, s.credentialURL, openid.CredentialRequest{ConfigurationID: s.configuration, Proofs: proofs})
 		if err != nil || got != nil {
 			return got, err
 		}
@@ -86,12 +88,10 @@ func (w *Wallet) request(ctx context.Context, s *source, p *pending, address str
 		return nil, 0, answered.refusal("POST " + address)
 	}
 	var response struct {
-		Credentials []struct {
-			Credential json.RawMessage `json:"credential"`
-		} `json:"credentials"`
-		Notification string `json:"notification_id"`
-		Transaction  string `json:"transaction_id"`
-		Interval     int64  `json:"interval"`
+		Credentials  []openid.CredentialItem `json:"credentials"`
+		Notification string                  `json:"notification_id"`
+		Transaction  string                  `json:"transaction_id"`
+		Interval     int64                   `json:"interval"`
 	}
 	if err := decodeForeign(answered.body, &response); err != nil {
 		return nil, 0, refuse(CodeAnswer, err, "credential response")

@@ -40,6 +40,10 @@ func TestReceiveChecks(t *testing.T) {
 		{"plain http elsewhere", wallet.CodeAddress, func(m *openid.IssuerMetadata) { m.NonceEndpoint = "http://192.0.2.1/nonce" }},
 		{"kind not offered", wallet.CodeIssuer, func(m *openid.IssuerMetadata) { delete(m.Configurations, residence.Type) }},
 		{"another format", wallet.CodeUnsupported, configured(func(c *openid.CredentialConfiguration) { c.Format = "jwt_vc_json" })},
+		{"a companion, for other wallets", wallet.CodeCompanion, configured(func(c *openid.CredentialConfiguration) {
+			*c = openid.CredentialConfiguration{Format: openid.CompanionFormat, VCT: residence.Type}
+		})},
+		{"nothing of the chain", wallet.CodeIssuer, configured(func(c *openid.CredentialConfiguration) { c.OnChain = nil })},
 		{"another chain", wallet.CodeGenesis, configured(func(c *openid.CredentialConfiguration) { c.Genesis = credential.Digest{1} })},
 		{"another issuer", wallet.CodeIssuer, configured(func(c *openid.CredentialConfiguration) { c.Issuer = "did:web:other.example" })},
 		{"schema not on the chain", wallet.CodeNotRegistered, configured(func(c *openid.CredentialConfiguration) { c.Schema = other })},

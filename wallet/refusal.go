@@ -15,6 +15,7 @@ const (
 	CodeGenesis      Code = "genesis"      // another chain than the wallet's
 	CodeVaultFull    Code = "vault_full"   // no room for another credential
 	CodeOffer        Code = "offer"        // the offer cannot be read or is not for us
+	CodeCompanion    Code = "companion"    // the offer is of a companion credential, which other wallets keep
 	CodeAddress      Code = "address"      // neither https nor loopback, a redirect, or another origin
 	CodeAnswer       Code = "answer"       // an answer that is too large or not of the form agreed on
 	CodeTxCode       Code = "tx_code"      // a transaction code is needed, or was given and is not

@@ -93,8 +93,12 @@ func (w *Wallet) wellKnown(ctx context.Context, identifier, name string, target 
 // check holds a configuration to the chain and fills what the chain says.
 func (s *source) check(view *client.View, config openid.CredentialConfiguration, now time.Time) error {
 	switch {
+	case config.Format == openid.CompanionFormat:
+		return refuse(CodeCompanion, nil, "the offer is of an ordinary %s credential, for other wallets: this one keeps those that are proven in zero knowledge", openid.CompanionFormat)
 	case config.Format != openid.Format:
 		return refuse(CodeUnsupported, nil, "credential format %.100q", config.Format)
+	case config.OnChain == nil:
+		return refuse(CodeIssuer, nil, "the metadata of %.200q do not say where it is on the chain", s.configuration)
 	case config.Genesis != view.GenesisHash:
 		return refuse(CodeGenesis, nil, "the issuer is on the chain %s", config.Genesis)
 	case config.Issuer != s.issuer.DID:

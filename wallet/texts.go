@@ -9,6 +9,7 @@ var refusalTexts = map[Code]credential.Text{
 	CodeGenesis:            {English: "This belongs to another chain than this wallet.", Chinese: "此内容属于另一条链，与本钱包不符。"},
 	CodeVaultFull:          {English: "The wallet is full. Remove credentials that are no longer needed.", Chinese: "钱包已满，请移除不再需要的凭证。"},
 	CodeOffer:              {English: "This offer cannot be used.", Chinese: "此发放邀请无法使用。"},
+	CodeCompanion:          {English: "This offer is of an ordinary credential, for other wallets: open it with one of those.", Chinese: "此发放邀请中的是普通凭证，供其他钱包使用：请用其他钱包打开。"},
 	CodeAddress:            {English: "The address is not safe, so nothing was sent there.", Chinese: "该地址不安全，未向其发送任何内容。"},
 	CodeAnswer:             {English: "The other side gave an answer that cannot be used.", Chinese: "对方的应答无法使用。"},
 	CodeTxCode:             {English: "A code is needed that the agency sent you another way.", Chinese: "需要机构通过其他途径发给您的验证码。"},

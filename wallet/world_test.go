@@ -274,8 +274,10 @@ func (w *world) serveMetadata(rw http.ResponseWriter) {
 	}
 	for _, s := range []*credential.Schema{&residence, &landTitle} {
 		m.Configurations[s.Type] = openid.CredentialConfiguration{
-			Format: openid.Format, Type: s.Type, Schema: schemaID(s), Issuer: civil, Genesis: w.chain.Genesis,
-			EnrolmentRegister: s.Register(civil), EnrolmentVerifyingKey: enrolmentKey,
+			Format: openid.Format, OnChain: &openid.OnChain{
+				Type: s.Type, Schema: schemaID(s), Issuer: civil, Genesis: w.chain.Genesis,
+				EnrolmentRegister: s.Register(civil), EnrolmentVerifyingKey: enrolmentKey,
+			},
 		}
 	}
 	if w.onIssuer != nil {
@@ -326,7 +328,12 @@ func (w *world) serveCredential(rw http.ResponseWriter, r *http.Request) {
 		answerJSON(rw, openid.Error{Code: "invalid_token"})
 		return
 	}
-	holder := request.Proofs[openid.ProofType][0].HolderCommitment
+	var proofs []openid.EnrolmentProof
+	if err := credential.ParseStrict(request.Proofs[openid.ProofType], &proofs); err != nil || len(proofs) != 1 {
+		http.Error(rw, "proofs", http.StatusBadRequest)
+		return
+	}
+	holder := proofs[0].HolderCommitment
 	if _, done := w.issued[holder]; !done {
 		issued, err := w.issue(w.offers[code], holder)
 		if err != nil {
@@ -344,7 +351,7 @@ func (w *world) serveCredential(rw http.ResponseWriter, r *http.Request) {
 		}
 		w.onIssued(&issued)
 	}
-	answerJSON(rw, openid.CredentialResponse{Credentials: []openid.CredentialItem{{Credential: issued}}})
+	answerJSON(rw, openid.CredentialResponse{Credentials: []openid.CredentialItem{ledgertest.Must(openid.Item(issued))(w.t)}})
 }
 
 // issue puts a credential onto the chain, in a batch of two.

@@ -249,6 +249,20 @@ func (w *town) receive(in invitation) {
 	}
 }
 
+// companion offers a companion, which our own wallet leaves to others.
+func (w *town) companion(id string) {
+	t := w.t
+	offer := answer[issuer.Offer](t, "issuer", "offer-companion", id, "--data", w.data, "--agency", "civil", "--tx-code")
+	if text := succeed(t, "issuer", "offer-companion", id, "--data", w.data, "--agency", "civil"); !strings.Contains(text, "openid-credential-offer://?credential_offer=") {
+		t.Errorf("offered: %s", text)
+	}
+	for range 2 { // the code is not used up
+		if _, stderr, code := command(t, "", w.citizen("receive", offer.Link, "--tx-code", offer.TxCode)...); code == 0 || !strings.Contains(stderr, "for other wallets") {
+			t.Errorf("our wallet takes it: %d %s", code, stderr)
+		}
+	}
+}
+
 // prove answers a request, and returns the session.
 func (w *town) prove() string {
 	t := w.t
@@ -353,6 +367,9 @@ func (w *town) suspend(in invitation) {
 	if list := answer[[]wallet.Summary](t, w.citizen("sync")...); list[0].State != wallet.StateRevokedOrSuspended {
 		t.Errorf("suspended: %s", list[0].State)
 	}
+	if _, stderr, code := command(t, "", civil("offer-companion", id)...); code == 0 || !strings.Contains(stderr, "suspended") {
+		t.Errorf("a companion of a suspended credential: %d %s", code, stderr)
+	}
 	if c := answer[issuer.Credential](t, "issuer", "reinstate", "--data", w.data, "--agency", "civil", id, "--reason", "found"); c.Status != issuer.Active {
 		t.Errorf("reinstated: %s", c.Status)
 	}
@@ -365,6 +382,7 @@ func (w *town) suspend(in invitation) {
 	if len(shown.History) != 3 || shown.History[1].Reason.Note != "lost" {
 		t.Errorf("history at the agency: %+v", shown.History)
 	}
+	w.companion(id)
 	scope := succeed(t, "issuer", "token", "--data", w.data, "--agency", "civil", "--scope", issuer.ScopeCredentials)
 	if _, stderr, code := command(t, "", "issuer", "revoke", id, "--reason", "no", "--url", in.Places[demo.CivilDID], "--token", strings.TrimSpace(scope)); code == 0 || !strings.Contains(stderr, "scope-missing") {
 		t.Errorf("a reader revoked: %d %s", code, stderr)

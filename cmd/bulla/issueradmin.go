@@ -25,7 +25,7 @@ type agencyFlags struct {
 // issuerAdminCommands are what a clerk does.
 func issuerAdminCommands() []*cobra.Command {
 	return []*cobra.Command{
-		offerCommand(), importCommand(), issuerListCommand(), issuerShowCommand(),
+		offerCommand(), offerCompanionCommand(), importCommand(), issuerListCommand(), issuerShowCommand(),
 		changeCommand("suspend", "Suspend a credential until it is reinstated", `  bulla issuer suspend --agency civil ID --reason "lost"`),
 		changeCommand("reinstate", "Reinstate a suspended credential", `  bulla issuer reinstate --agency civil ID --reason "found again"`),
 		changeCommand("revoke", "Revoke a credential for good", `  bulla issuer revoke --agency land ID --reason "sold"`),
@@ -141,6 +141,9 @@ func printIssued(out io.Writer, c issuer.Credential) {
 	}
 	t.row("  valid", c.ValidFrom+" – "+c.ValidUntil)
 	t.row("  leaf", fmt.Sprint(c.Leaf))
+	if c.Companions > 0 {
+		t.row("  companions", fmt.Sprint(c.Companions))
+	}
 	for _, e := range c.History {
 		line := fmt.Sprintf("%s, entry %d", e.At, e.Entry)
 		if e.Reason != nil {

@@ -79,6 +79,42 @@ Whoever has the link is the person: hand it on safely, or ask for a transaction 
 	return f.register(cmd)
 }
 
+func offerCompanionCommand() *cobra.Command {
+	f := new(agencyFlags)
+	var txCode bool
+	cmd := &cobra.Command{
+		Use:   "offer-companion ID",
+		Short: "Offer an ordinary credential of the same data, for another wallet",
+		Long: `Makes an offer of a companion of an active credential: a dc+sd-jwt for wallets and verifiers that know nothing of the chain, and
+prints its link. Its status follows the credential's. Presentations of a companion can be linked with one another and, if a verifier
+tells the agency, with the person: offer it where that is known and wanted.
+
+Whoever has the link gets it: hand it on safely, or ask for a transaction code too. Where the credential needs other officers' approval
+file an application of the kind companion instead.`,
+		Example: `  bulla issuer offer-companion --agency civil ID
+  bulla issuer offer-companion --agency land ID --tx-code --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.clerk(cmd.Context(), issuer.ScopeOffers)
+			if err != nil {
+				return err
+			}
+			offer, err := c.OfferCompanion(cmd.Context(), args[0], txCode)
+			if err != nil {
+				return advised(err)
+			}
+			return printed(cmd, offer, func(out io.Writer) {
+				fmt.Fprintf(out, "Until %s another wallet receives it with this link:\n\n  %s\n", offer.ExpiresAt.Time().Local().Format(time.TimeOnly), offer.Link)
+				if offer.TxCode != "" {
+					fmt.Fprintf(out, "\nIt asks for the code %s.\n", offer.TxCode)
+				}
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&txCode, "tx-code", false, "ask the wallet for a code too, which you give to the person another way")
+	return f.register(cmd)
+}
+
 // agencyFor is the dev network's agency for each kind of credential.
 var agencyFor = map[string]string{divisions.ResidenceType: "civil", cadastre.TitleType: "land", dcc.VaccinationType: "health"}
 

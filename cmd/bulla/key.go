@@ -29,7 +29,7 @@ order of things.`,
 		Example: `  bulla key make --dir ministry --role governance --name ministry.example
   bulla key show --dir ministry`,
 	}
-	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keyRenewCommand(), keyPassphraseCommand(),
+	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keyRenewCommand(), keyVoidCommand(), keyPassphraseCommand(),
 		keySubjectCommand(), keyTokenCommand(), keyClientCommand(), keyCertificateCommand())
 	return cmd
 }

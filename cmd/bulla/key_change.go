@@ -74,10 +74,14 @@ func keyRenewCommand() *cobra.Command {
 	var dir, which string
 	cmd := &cobra.Command{
 		Use:   "renew",
-		Short: "Replace a key that the chain does not know: of the API, or of a relying party's results",
+		Short: "Replace a key that the chain does not know: of the API, of results, or of companion credentials",
 		Long: `Run it while the office does not serve. Access tokens, or results, that the old key signed are refused from then on: make
-new tokens, and tell applications, who find the new key of results at /jwks.json.`,
+new tokens, and tell applications, who find the new key of results at /jwks.json.
+
+Companion credentials that the old key signed stay good: its public part is published as long as bulla key void does not end that.
+An agency that has no key of companions yet gets one.`,
 		Example: `  bulla key renew --dir land --key api
+  bulla key renew --dir land --key companion
   bulla key renew --dir city --key result`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,8 +98,36 @@ new tokens, and tell applications, who find the new key of results at /jwks.json
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "the office's folder")
-	cmd.Flags().StringVar(&which, "key", "", "api or result")
+	cmd.Flags().StringVar(&which, "key", "", "api, result or companion")
 	return required(cmd, "dir", "key")
+}
+
+func keyVoidCommand() *cobra.Command {
+	var dir, id string
+	cmd := &cobra.Command{
+		Use:   "void",
+		Short: "Stop publishing an old key of companion credentials: what it signed is refused",
+		Long: `Run it while the agency does not serve, once the last companion credential that the key signed is over, or at once if somebody
+else may have the key: then renew it first, and offer their holders new companions. The ids of the keys are the kid at
+/.well-known/jwt-vc-issuer.`,
+		Example: `  bulla key void --dir land --kid xKxOTn3Kg0L6eBbJhW3kVNTMOM9xWq4SDnzSBFvE6jY`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			secret, err := passphrase(cmd)
+			if err != nil {
+				return err
+			}
+			if err := office.VoidKey(dir, secret, id); err != nil {
+				return err
+			}
+			return printed(cmd, map[string]string{"void": id}, func(out io.Writer) {
+				fmt.Fprintf(out, "The key %s is no longer published.\n", id)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the agency's folder")
+	cmd.Flags().StringVar(&id, "kid", "", "id of the key")
+	return required(cmd, "dir", "kid")
 }
 
 // newPassphraseVariable names the environment variable with the passphrase that a key store gets.

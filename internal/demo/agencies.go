@@ -133,6 +133,10 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 		if err != nil {
 			return err
 		}
+		companion, err := secrets.SigningKey(a.role+"-companion", jose.ES256)
+		if err != nil {
+			return err
+		}
 		rows, recordKey, err := n.openRecords(filepath.Join(dir, a.role, "records"), a.role+"-records", secrets)
 		if err != nil {
 			return err
@@ -149,7 +153,7 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 		service, err := issuer.New(issuer.Config{
 			DID: a.did, Name: a.name, URL: url, Genesis: n.Profile.Genesis, Schemas: n.schemas.of(a.did),
 			Registers: []*issuer.Register{residents}, SubjectRegisters: []*issuer.SubjectRegister{parcels}, EnrolmentKey: enrolmentKey,
-			Keys: issuer.Keys{Signing: signing, Admin: admin, Records: recordKey}, Store: rows, Ledger: chain, Logger: n.logger,
+			Keys: issuer.Keys{Signing: signing, Admin: admin, Records: recordKey, Companion: companion}, Companions: typesOf(n.schemas.of(a.did)), Store: rows, Ledger: chain, Logger: n.logger,
 		})
 		if err != nil {
 			return err
@@ -159,6 +163,13 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 		n.run(serving, a.did, service.Run)
 	}
 	return nil
+}
+
+func typesOf(schemas []*credential.Schema) (types []string) {
+	for _, s := range schemas {
+		types = append(types, s.Type)
+	}
+	return types
 }
 
 // openRegisters opens the enrolment register of residents and the subject register of parcels.

@@ -42,6 +42,15 @@ func (c *Clerk) Offer(ctx context.Context, a issuer.Application) (issuer.Offer, 
 	return offer, nil
 }
 
+// OfferCompanion makes an offer of an ordinary credential of the same data, for another wallet.
+func (c *Clerk) OfferCompanion(ctx context.Context, id string, txCode bool) (offer issuer.Offer, err error) {
+	path := issuer.AdminPath + "/credentials/" + url.PathEscape(id) + "/companion-offers"
+	if err := c.call(ctx, http.MethodPost, path, map[string]bool{"tx_code": txCode}, &offer); err != nil {
+		return offer, fmt.Errorf("offer a companion of credential %q: %w", id, err)
+	}
+	return offer, nil
+}
+
 // CredentialPage is one page of a list, oldest first.
 type CredentialPage struct {
 	Credentials []issuer.Credential `json:"credentials"`

@@ -49,6 +49,9 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if agency.Keys, err = issuerKeys(secrets, o); err != nil {
 		return err
 	}
+	if agency.Companions = cfg.Companions; len(cfg.Companions) > 0 && agency.Keys.Companion == nil {
+		return errors.New("companions: their key is not in the key store: bulla key renew --key companion makes one")
+	}
 	if agency.Schemas, err = readSchemas(cfg.Schemas); err != nil {
 		return err
 	}
@@ -106,6 +109,9 @@ func issuerKeys(secrets *keystore.Store, o Options) (k issuer.Keys, err error) {
 		return k, err
 	}
 	if k.Admin, err = signer(secrets, adminKey); err != nil {
+		return k, err
+	}
+	if k.Companion, k.CompanionRetired, err = companionKeys(secrets); err != nil {
 		return k, err
 	}
 	k.Records, err = secrets.Get(recordsKey)

@@ -90,6 +90,7 @@ type IssuerConfig struct {
 	VerifyingKey     string            `json:"verifying_key"`                 // of the enrolment circuit, a file
 	AcceptLoss       bool              `json:"accept_loss,omitempty"`         // go on although records are lost: doc/operations.md
 	Approvals        map[string]int    `json:"approvals,omitempty"`           // by schema's type: officers who must approve, besides the author
+	Companions       []string          `json:"companions,omitempty"`          // types of schemas whose credentials can have companions: doc/spec/sdjwt.md
 	WalletRate       webapi.RateConfig `json:"wallet_rate,omitzero"`          // of one client at the endpoints for wallets; 10 a second and 100 at once if left out
 	WebhookNetworks  []netip.Prefix    `json:"webhook_networks,omitempty"`    // that webhooks may call though they are not public
 	WebhookPorts     []uint16          `json:"webhook_ports,omitempty"`       // that webhooks may call besides 443

@@ -50,6 +50,8 @@ const (
 	resultKey     = "result"
 	apiKey        = "api"
 	sessionKey    = "sessions" // of a verifier's sessions: what they keep in its store
+	companionKey  = "companion"
+	retiredKeys   = "companion-retired" // public keys, in a list
 )
 
 // Public is the public part of an office's keys: what it hands to governance and others. Whoever takes one makes sure by
@@ -222,6 +224,9 @@ func makeFor(secrets *keystore.Store, p *Public, alg jose.Algorithm) (err error)
 			return err
 		}
 		if _, err := secrets.Random(recordsKey, issuer.RecordKeySize); err != nil {
+			return err
+		}
+		if _, err := secrets.SigningKey(companionKey, companionAlgorithm); err != nil {
 			return err
 		}
 	case Verifier:

@@ -356,6 +356,80 @@ func TestKeysOfAnOffice(t *testing.T) {
 	}
 }
 
+// The keys of companions that were are published until they are void, and the present one cannot be.
+func TestKeysOfCompanions(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "land")
+	makeKeys(t, dir, Issuer, "did:web:land.example")
+	secrets, err := openSecrets(filepath.Join(dir, SecretsFolder), passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := func() (string, []string) {
+		t.Helper()
+		k, err := issuerKeys(secrets, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var retired []string
+		for _, r := range k.CompanionRetired {
+			retired = append(retired, r.KeyID())
+		}
+		if k.Companion.Public().Algorithm() != jose.ES256 {
+			t.Errorf("algorithm %s", k.Companion.Public().Algorithm())
+		}
+		return k.Companion.Public().KeyID(), retired
+	}
+	first, retired := keys()
+	if len(retired) != 0 {
+		t.Errorf("retired %v", retired)
+	}
+	renew := func() {
+		t.Helper()
+		if err := RenewKey(dir, passphrase, "companion"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renew()
+	second, retired := keys()
+	if second == first || !slices.Equal(retired, []string{first}) {
+		t.Errorf("%s, retired %v", second, retired)
+	}
+	refused(t, VoidKey(dir, passphrase, second), "renew it first")
+	refused(t, VoidKey(dir, passphrase, "x"), "no old key")
+	if err := retire(secrets); err != nil { // a renewal that breaks off after this
+		t.Fatal(err)
+	}
+	if now, retired := keys(); now != second || !slices.Equal(retired, []string{first}) {
+		t.Errorf("%s, retired %v", now, retired)
+	}
+	renew()
+	if err := VoidKey(dir, passphrase, first); err != nil {
+		t.Fatal(err)
+	}
+	if now, retired := keys(); now == second || !slices.Equal(retired, []string{second}) {
+		t.Errorf("%s, retired %v", now, retired)
+	}
+	for range maxRetired - 1 {
+		renew()
+	}
+	refused(t, RenewKey(dir, passphrase, "companion"), "old keys are published")
+
+	// An agency of before has no such key: it has none until it asks for one.
+	if err := secrets.Delete(companionKey); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := issuerKeys(secrets, Options{}); err != nil || k.Companion != nil {
+		t.Errorf("made by itself: %v", err)
+	}
+	renew()
+	if _, retired := keys(); len(retired) != maxRetired {
+		t.Errorf("%d retired", len(retired))
+	}
+	city := filepath.Join(t.TempDir(), "city")
+	makeKeys(t, city, Verifier, "did:web:city.example")
+	refused(t, RenewKey(city, passphrase, "companion"), "an issuer companion")
+}
+
 func TestProfileNeedsACosigner(t *testing.T) {
 	w := newTown(t)
 	audit, err := ReadPublic(filepath.Join(w.dir, "audit", PublicFile), Cosigner)

@@ -2,9 +2,11 @@ package office
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -59,7 +61,8 @@ func SwitchKey(dir, passphrase string) (Public, error) {
 }
 
 // RenewKey replaces a key that the chain does not know: that of the API's tokens ("api") or, of a relying party, of its
-// results ("result"). What the old one signed is refused from the next start on.
+// results ("result"). What the old one signed is refused from the next start on. Of an agency also that of its companion
+// credentials ("companion"), which is made if there is none: what the old one signed stays good, until [VoidKey].
 func RenewKey(dir, passphrase, which string) error {
 	p, secrets, err := rotating(dir, passphrase)
 	if err != nil {
@@ -67,12 +70,17 @@ func RenewKey(dir, passphrase, which string) error {
 	}
 	name, alg := apiKey, jose.EdDSA
 	switch {
+	case which == "companion" && p.Role == Issuer:
+		if err := retire(secrets); err != nil {
+			return fmt.Errorf("renew the %s key: %w", which, err)
+		}
+		name, alg = companionKey, companionAlgorithm
 	case which == "api" && p.Role == Issuer:
 		name = adminKey
 	case which == "result" && p.Role == Verifier:
 		name, alg = resultKey, jose.ES256
 	case which != "api":
-		return fmt.Errorf("renew key %q: the role %s has the key api, a verifier result, too", which, p.Role)
+		return fmt.Errorf("renew key %q: the role %s has the key api, an issuer companion, too, a verifier result", which, p.Role)
 	}
 	key, err := jose.Generate(alg)
 	if err != nil {
@@ -83,6 +91,75 @@ func RenewKey(dir, passphrase, which string) error {
 		return fmt.Errorf("renew the %s key: %w", which, err)
 	}
 	return secrets.Put(name, secret)
+}
+
+// companionAlgorithm is what most verifiers take that are not ours.
+const companionAlgorithm = jose.ES256
+
+// maxRetired bounds how many old keys of companions are published.
+const maxRetired = 16
+
+// companionKeys are the key of an agency's companions, nil if it has none, and those before it.
+func companionKeys(secrets *keystore.Store) (key *jose.SigningKey, retired []jose.PublicKey, err error) {
+	key, err = signer(secrets, companionKey)
+	if errors.Is(err, keystore.ErrAbsent) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := secrets.Get(retiredKeys)
+	switch {
+	case errors.Is(err, keystore.ErrAbsent):
+		return key, nil, nil
+	case err != nil:
+		return nil, nil, err
+	case credential.ParseStrict(text, &retired) != nil:
+		return nil, nil, errors.New("the old keys of companions in the key store are damaged")
+	}
+	// A renewal that broke off has retired the key that is still in use.
+	return key, slices.DeleteFunc(retired, func(k jose.PublicKey) bool { return k == key.Public() }), nil
+}
+
+// retire keeps the public part of the present key of companions, which goes on being published.
+func retire(secrets *keystore.Store) error {
+	key, retired, err := companionKeys(secrets)
+	if err != nil || key == nil {
+		return err
+	}
+	if len(retired) >= maxRetired {
+		return fmt.Errorf("%d old keys are published: void those whose credentials are over, with bulla key void", len(retired))
+	}
+	return putRetired(secrets, append(retired, key.Public()))
+}
+
+func putRetired(secrets *keystore.Store, keys []jose.PublicKey) error {
+	text, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	return secrets.Put(retiredKeys, text)
+}
+
+// VoidKey stops publishing an old key of an agency's companions: what it signed is refused from the next start on, as verifiers
+// find its key no more. A key that somebody else may have is renewed first.
+func VoidKey(dir, passphrase, keyID string) error {
+	_, secrets, err := rotating(dir, passphrase)
+	if err != nil {
+		return fmt.Errorf("void a key: %w", err)
+	}
+	key, retired, err := companionKeys(secrets)
+	if err != nil {
+		return fmt.Errorf("void a key: %w", err)
+	}
+	left := slices.DeleteFunc(slices.Clone(retired), func(k jose.PublicKey) bool { return k.KeyID() == keyID })
+	switch {
+	case key != nil && key.Public().KeyID() == keyID:
+		return errors.New("void a key: it is in use: renew it first, with bulla key renew --key companion")
+	case len(left) == len(retired):
+		return fmt.Errorf("void a key: no old key of companions has the id %.100q", keyID)
+	}
+	return putRetired(secrets, left)
 }
 
 // ChangePassphrase seals an office's key store under another passphrase.

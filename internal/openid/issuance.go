@@ -22,6 +22,13 @@ const (
 	Locale    = "zh-CN"                    // the first of our display locales
 )
 
+// Identifiers of the companion credentials (doc/spec/sdjwt.md), for wallets that know nothing of our profile.
+const (
+	CompanionFormat    = "dc+sd-jwt"
+	CompanionProofType = "jwt" // OpenID4VCI 1.0 appendix F.1
+	CompanionBinding   = "jwk"
+)
+
 // PreAuthorizedGrant is the grant type of offers.
 const PreAuthorizedGrant = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 
@@ -121,6 +128,7 @@ func WellKnown(identifier, name string) (string, error) {
 const (
 	IssuerWellKnown = "openid-credential-issuer"
 	ServerWellKnown = "oauth-authorization-server"
+	KeysWellKnown   = "jwt-vc-issuer" // SD-JWT VC: the keys that companion credentials are signed with
 )
 
 // IssuerMetadata describes a credential issuer.
@@ -145,20 +153,32 @@ func DisplayOf(t credential.Text) []Display {
 	return []Display{{t.In("zh-CN"), "zh-CN"}, {t.In("en"), "en"}}
 }
 
-// CredentialConfiguration describes one kind of credential. Its id is the schema's type.
+// CredentialConfiguration describes one kind of credential in one format. Its id is the schema's type, or what
+// [CompanionID] makes of that.
 type CredentialConfiguration struct {
-	Format                string                   `json:"format"`
-	Scope                 string                   `json:"scope,omitempty"`
-	BindingMethods        []string                 `json:"cryptographic_binding_methods_supported"`
-	ProofTypes            map[string]ProofTypeInfo `json:"proof_types_supported"`
-	CredentialMetadata    CredentialMetadata       `json:"credential_metadata"` // always present
-	Type                  string                   `json:"type"`                // the schema's type
-	Schema                credential.Element       `json:"schema"`
-	Issuer                string                   `json:"issuer"` // DID on the chain
-	Genesis               credential.Digest        `json:"genesis"`
-	EnrolmentRegister     string                   `json:"enrolment_register"`
-	EnrolmentVerifyingKey credential.Digest        `json:"enrolment_verifying_key"`
+	Format             string                   `json:"format"`
+	Scope              string                   `json:"scope,omitempty"`
+	BindingMethods     []string                 `json:"cryptographic_binding_methods_supported"`
+	ProofTypes         map[string]ProofTypeInfo `json:"proof_types_supported"`
+	SigningAlgorithms  []string                 `json:"credential_signing_alg_values_supported,omitempty"` // of formats that are signed as a whole
+	CredentialMetadata CredentialMetadata       `json:"credential_metadata"`                               // always present
+	VCT                string                   `json:"vct,omitempty"`                                     // of [CompanionFormat]
+	*OnChain                                    // of [Format], and nil in others
 }
+
+// OnChain is what a configuration of our own format has besides.
+type OnChain struct {
+	Type                  string             `json:"type"` // the schema's type
+	Schema                credential.Element `json:"schema"`
+	Issuer                string             `json:"issuer"` // DID on the chain
+	Genesis               credential.Digest  `json:"genesis"`
+	EnrolmentRegister     string             `json:"enrolment_register"`
+	EnrolmentVerifyingKey credential.Digest  `json:"enrolment_verifying_key"`
+}
+
+// CompanionID is the id of the configuration of a schema's companions. A type has no plus sign, so no other schema's id
+// is the same.
+func CompanionID(schemaType string) string { return schemaType + "+sd-jwt" }
 
 // ProofTypeInfo lists algorithms, which the standard demands for every proof type.
 type ProofTypeInfo struct {
@@ -230,10 +250,17 @@ type NonceResponse struct {
 	Nonce string `json:"c_nonce"`
 }
 
-// CredentialRequest asks for one credential.
+// CredentialRequest asks for one credential, by its configuration or by an identifier from the token response.
 type CredentialRequest struct {
-	ConfigurationID string                      `json:"credential_configuration_id"`
-	Proofs          map[string][]EnrolmentProof `json:"proofs"` // exactly one member, ProofType, with one proof
+	ConfigurationID string                     `json:"credential_configuration_id,omitempty"`
+	Identifier      string                     `json:"credential_identifier,omitempty"`
+	Proofs          map[string]json.RawMessage `json:"proofs"` // exactly one member, by proof type, with a list of one proof
+}
+
+// Proofs are the proofs of a request: one, of one type.
+func Proofs(proofType string, proof any) (map[string]json.RawMessage, error) {
+	list, err := json.Marshal([]any{proof})
+	return map[string]json.RawMessage{proofType: list}, err
 }
 
 // EnrolmentProof shows that the holder commitment opens under the master secret whose pseudonym in the enrolment
@@ -282,9 +309,15 @@ type Notification struct {
 	Event string `json:"event"` // one of NotificationEvents
 }
 
-// CredentialItem wraps one credential, as the standard does.
+// CredentialItem wraps one credential, as the standard does: an object or a text, as its format has it.
 type CredentialItem struct {
-	Credential IssuedCredential `json:"credential"`
+	Credential json.RawMessage `json:"credential"`
+}
+
+// Item wraps a credential: an [IssuedCredential], or the text of a companion.
+func Item(issued any) (CredentialItem, error) {
+	text, err := json.Marshal(issued)
+	return CredentialItem{text}, err
 }
 
 // IssuedCredential is a credential as handed to a wallet: everything that its commitment covers but master secret and

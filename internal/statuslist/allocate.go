@@ -24,7 +24,8 @@ type Indices interface {
 	// Taken is the number of indices of a list that were taken.
 	Taken(ctx context.Context, uri string) (int, error)
 	// Take marks an index as taken for ever, and returns true; false if it was taken before. A nil error with true
-	// means that this caller has it, durably, and nobody else ever will. The allocator does not retry errors.
+	// means that this caller has it and nobody else ever will: durably before anybody sees the reference. The allocator
+	// does not retry errors.
 	Take(ctx context.Context, uri string, index uint64) (bool, error)
 }
 

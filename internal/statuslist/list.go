@@ -85,6 +85,9 @@ func checkBits(bits int) error {
 	return fmt.Errorf("statuses of %d bits, want 1, 2, 4 or 8: %w", bits, ErrList)
 }
 
+// Clone is a copy, to be signed while the list goes on changing.
+func (l *List) Clone() *List { return &List{l.bits, bytes.Clone(l.bytes)} }
+
 // Bits is the size of a status.
 func (l *List) Bits() int { return l.bits }
 

@@ -76,6 +76,21 @@ func TestListAgainstModel(t *testing.T) {
 	}
 }
 
+// A copy does not change with its list.
+func TestClone(t *testing.T) {
+	l, err := New(2, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clone := l.Clone()
+	if err := l.Set(3, Suspended); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := clone.At(3); err != nil || s != Valid || clone.Bits() != 2 || clone.Capacity() != 8 {
+		t.Errorf("%s, %v", s, err)
+	}
+}
+
 func TestListRefused(t *testing.T) {
 	for _, c := range [][2]int{{0, 8}, {3, 8}, {16, 8}, {-1, 8}, {1, 0}, {1, -8}, {1, 7}, {2, 5}, {8, MaxBytes + 1}, {1, 8*MaxBytes + 8}} {
 		if _, err := New(c[0], c[1]); !errors.Is(err, ErrList) {

@@ -47,6 +47,21 @@ func rsaJWK(n *big.Int, more string) string {
 	return `{"kty":"RSA","kid":"r","e":"AQAB","n":"` + encode(n.Bytes()) + `"` + more + `}`
 }
 
+// A key of ours is handed on as it is; an RSA key has no form of ours.
+func TestPublic(t *testing.T) {
+	ec := generated(t, jose.ES256).Public()
+	if got, err := foreign.Own(ec).Public(); err != nil || got != ec {
+		t.Errorf("%v, %v", got, err)
+	}
+	key, err := foreign.ParseKey([]byte(rsaJWK(rsaKey(t, 2048).N, "")), []jose.Algorithm{foreign.RS256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := key.Public(); !errors.Is(err, foreign.ErrKey) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestParseKey(t *testing.T) {
 	ec, ed := generated(t, jose.ES256).Public(), generated(t, jose.EdDSA).Public()
 	r := rsaKey(t, 2048)

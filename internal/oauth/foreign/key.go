@@ -61,6 +61,14 @@ func Own(key jose.PublicKey) Key {
 	return Key{ID: key.KeyID(), Algorithm: key.Algorithm(), elliptic: key}
 }
 
+// Public is the key in our own form, for what is bound to it. An RSA key has none.
+func (k Key) Public() (jose.PublicKey, error) {
+	if k.rsa != nil {
+		return jose.PublicKey{}, fmt.Errorf("an RSA key: %w", ErrKey)
+	}
+	return k.elliptic, nil
+}
+
 // Thumbprint is that of RFC 7638 (SHA-256), base64url, 43 characters.
 func (k Key) Thumbprint() string {
 	if k.rsa == nil {

@@ -3,13 +3,16 @@
 //
 //   out {"prove": {…}}     what an enrolment proof is to be bound to; in: the proof
 //   out {"deferred": true} the credential comes later; in: anything, when it is there
+//   out {"companion": {…}, "status": …} a companion and its status were verified; in: what the status is now, or null
 //   out {"credential": …, "notified": …, "draft": …, "refused": […]} the end
 //
+// The proof of a companion credential it makes itself, and companion.mjs shows and verifies that credential.
 // On its way it tries what must be refused, and ends with an error where it is not, or not by the standard's code.
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { clientAuthenticationAnonymous, setGlobalConfig } from '@openid4vc/oauth2'
 import { Openid4vciClient } from '@openid4vc/openid4vci'
+import { companion } from './companion.mjs'
 
 const { link, txCode, dpop: bound } = JSON.parse(process.argv[2])
 const proofType = 'vnd.bulla.zkc_commitment'
@@ -61,15 +64,19 @@ const accessToken = token.access_token
 
 const [credentialConfigurationId] = credentialOffer.credential_configuration_ids
 const configuration = issuerMetadata.credentialIssuer.credential_configurations_supported[credentialConfigurationId]
-if (!(proofType in configuration.proof_types_supported)) throw new Error('the proof type is not in the metadata')
+const isCompanion = configuration.format === 'dc+sd-jwt'
+if (!isCompanion && !(proofType in configuration.proof_types_supported)) throw new Error('the proof type is not in the metadata')
 const { c_nonce: nonce } = await client.requestNonce({ issuerMetadata })
-const proof = await ask({
-  prove: {
-    genesis: configuration.genesis, verifying_key: configuration.enrolment_verifying_key, audience: issuerMetadata.credentialIssuer.credential_issuer,
-    configuration: credentialConfigurationId, nonce, register: configuration.enrolment_register,
-  },
-})
-const order = () => client.retrieveCredentials({ issuerMetadata, credentialConfigurationId, accessToken, dpop, proofs: { [proofType]: [proof] } })
+const prove = async () => isCompanion
+  ? { jwt: [(await client.createCredentialRequestJwtProof({ issuerMetadata, credentialConfigurationId, nonce, signer: { method: 'jwk', alg: 'ES256', publicJwk } })).jwt] }
+  : { [proofType]: [await ask({
+    prove: {
+      genesis: configuration.genesis, verifying_key: configuration.enrolment_verifying_key, audience: issuerMetadata.credentialIssuer.credential_issuer,
+      configuration: credentialConfigurationId, nonce, register: configuration.enrolment_register,
+    },
+  })] }
+const proofs = await prove()
+const order = () => client.retrieveCredentials({ issuerMetadata, credentialConfigurationId, accessToken, dpop, proofs })
 let { credentialResponse: answer } = await order()
 await refused('used nonce', 'invalid_nonce', order)
 if (answer.transaction_id) {
@@ -90,6 +97,9 @@ if (answer.notification_id) {
   await client.sendNotification({
     issuerMetadata, accessToken, dpop, notification: { notificationId: answer.notification_id, event: 'credential_accepted' },
   })
+}
+if (isCompanion) {
+  await companion(answer.credentials[0].credential, { issuer: issuerMetadata.credentialIssuer.credential_issuer, vct: configuration.vct, privateKey, ask })
 }
 console.log(JSON.stringify({ credential: answer.credentials[0].credential, notified: answer.notification_id !== undefined, draft: issuerMetadata.originalDraftVersion, refused: refusals }))
 process.exit(0)
