@@ -229,7 +229,8 @@ func (a *CounterAsk) Object(p *policy.Policy, registry *entry.Registry) (*Reques
 		return nil, fmt.Errorf("the counter asks by another policy than %s of %s in these words", p.ID, p.Verifier)
 	}
 	object := &RequestObject{
-		ClientID: ClientIDPrefix + a.Pass.Verifier, Nonce: r.Nonce, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt,
+		ResponseMode: DirectPost, // plain: it is read off a screen
+		ClientID:     ClientIDPrefix + a.Pass.Verifier, Nonce: r.Nonce, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt,
 		VerifierInfo: []VerifierInfo{{Format: PolicyInfo, Data: text}},
 	}
 	object.Query.Credentials, err = a.queries(p, registry)
