@@ -83,7 +83,7 @@ func (v *Verifier) postResponse(c *gin.Context) {
 		return
 	}
 	// The answer counts already: if we cannot say where to go on, the person goes back by hand, and the application says so.
-	redirect, err := v.Redirect(c.Request.Context(), c.Param("id"))
+	redirect, err := v.Redirect(c.Request.Context(), c.Param("id"), err == nil)
 	if err != nil {
 		v.cfg.Logger.ErrorContext(c, "wallet could not be sent back", slog.Any("error", err))
 	}

@@ -27,9 +27,10 @@ func (v *Verifier) mayReturnTo(address string) bool {
 	return slices.ContainsFunc(v.cfg.ReturnURIs, func(prefix string) bool { return openid.LiesUnder(u, prefix) })
 }
 
-// Redirect is where the wallet that answered a request sends the person's browser: the session's return URI with its
-// response code, or empty. Call it only for who gave the answer that [Verifier.Respond] has just taken.
-func (v *Verifier) Redirect(_ context.Context, requestID string) (string, error) {
+// Redirect is where the wallet that answered a request sends the person's browser: the session's return URI with a
+// response code, or empty. Call it only for who gave the response that [Verifier.Respond] has just taken: verified if it
+// returned no error, and not if it took note of a refusal, whose code opens no result.
+func (v *Verifier) Redirect(_ context.Context, requestID string, verified bool) (string, error) {
 	id, err := v.cfg.Store.Get(requestKey(requestID))
 	if err != nil {
 		return "", err
@@ -43,7 +44,7 @@ func (v *Verifier) Redirect(_ context.Context, requestID string) (string, error)
 		return "", err
 	}
 	query := u.Query()
-	query.Set("response_code", v.sealer.code(s.ID))
+	query.Set("response_code", v.sealer.code(s.ID, verified))
 	u.RawQuery = query.Encode()
 	return u.String(), nil
 }

@@ -68,17 +68,18 @@ func (s *sealer) open(sealed, session string) (*jose.DecryptionKey, error) {
 	return jose.ParseDecryptionKey(secret)
 }
 
-// code is the response code of a session: nobody can know it who was not told, and it is told only to who answered, so it
-// is not stored, and the answer can be repeated.
-func (s *sealer) code(session string) string {
+// code is the response code of a session that was verified, or of one that was not: nobody can know it who was not told, and
+// it is told only to who answered, so it is not stored, and the answer can be repeated. There are two, so that who declines
+// while another's answer is being verified does not get the code of the result.
+func (s *sealer) code(session string, verified bool) string {
 	mac := hmac.New(sha256.New, s.codes)
-	mac.Write([]byte(session))
+	fmt.Fprintf(mac, "%v %s", verified, session)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // isCode compares in constant time.
-func (s *sealer) isCode(session, code string) bool {
-	return subtle.ConstantTimeCompare([]byte(s.code(session)), []byte(code)) == 1
+func (s *sealer) isCode(session string, verified bool, code string) bool {
+	return subtle.ConstantTimeCompare([]byte(s.code(session, verified)), []byte(code)) == 1
 }
 
 // encryptTo draws the key that the response to a request is to be encrypted to, and returns it sealed. With plain

@@ -260,7 +260,7 @@ func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string
 	if s.Reason != "" && s.State != Verified {
 		status.Reason = &Reason{s.Reason, s.Query, s.Reason.Text()}
 	}
-	coded := s.ReturnURI != "" && v.sealer.isCode(s.ID, responseCode)
+	coded := s.ReturnURI != "" && v.sealer.isCode(s.ID, s.State == Verified, responseCode)
 	switch {
 	case responseCode != "" && !coded:
 		return nil, ErrResponseCode

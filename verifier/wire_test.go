@@ -475,7 +475,7 @@ func TestResponseCode(t *testing.T) {
 		t.Errorf("a second answer: %d %s", r.Code, r.Body)
 	}
 	// Nor does an answer that was refused; who declines goes back too.
-	_, request3, id3 := begin(body)
+	third, request3, id3 := begin(body)
 	form = url.Values{"response": {w.encrypted(request3, w.answer(request2, me))}}.Encode()
 	if r := w.call("POST", "/oid4vp/responses/"+id3, "", formType, form); r.Code != 400 || strings.Contains(r.Body.String(), "redirect_uri") {
 		t.Errorf("a refused answer: %d %s", r.Code, r.Body)
@@ -483,6 +483,13 @@ func TestResponseCode(t *testing.T) {
 	form = url.Values{"error": {"access_denied"}, "state": {request3.State}}.Encode()
 	if a := decode[openid.DirectPostAnswer](t, w.call("POST", "/oid4vp/responses/"+id3, "", formType, form), 200); a.RedirectURI == "" {
 		t.Error("who declines stays behind")
+	} else if s, err := w.verifier.StatusWith(t.Context(), "app", third.ID, must(url.Parse(a.RedirectURI))(t).Query().Get("response_code")); err != nil || !s.Final || s.Reason == nil {
+		t.Errorf("who declined is back: %+v, %v", s, err)
+	}
+	// The code of who declines opens no result, should another's answer have been faster.
+	late := must(url.Parse(must(w.verifier.Redirect(t.Context(), id, false))(t)))(t).Query().Get("response_code")
+	if _, err := w.verifier.StatusWith(t.Context(), "app", started.ID, late); !errors.Is(err, verifier.ErrResponseCode) || late == code {
+		t.Errorf("declined too late: %v", err)
 	}
 	// A session across devices has no code, and none is taken for it.
 	across, request4, id4 := begin(`{"policy":"residence"}`)

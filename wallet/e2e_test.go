@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -197,7 +198,7 @@ func (c *country) newVerifier(url string, key *jose.SigningKey, policies []*poli
 		VerifyingKeys: [][]byte{
 			circuitstest.VerifyingKey(c.t, circuits.Presentation).Bytes(), circuitstest.VerifyingKey(c.t, circuits.PresentationSmall).Bytes(),
 		},
-		Ledger: c.chain.Client(), Store: verifierstore.NewMemory(),
+		Ledger: c.chain.Client(), Store: verifierstore.NewMemory(), ReturnURIs: []string{"https://shop.example/"},
 		Authority: &webapi.Authority{Key: ledgertest.Key(c.t, "api"), Issuer: url, Audience: url, Clock: time.Now},
 	}))(c.t)
 }
@@ -325,6 +326,20 @@ func TestEndToEnd(t *testing.T) {
 		}
 		if s := result(); s.State != verifier.Verified {
 			t.Errorf("status %+v", s)
+		}
+	})
+	t.Run("wallet and browser on one device", func(t *testing.T) {
+		started := ledgertest.Must(c.verifier.StartWith(ctx, "app", verifier.Ask{Policy: "both", ReturnURI: "https://shop.example/back"}))(t)
+		answer := ledgertest.Must(ann.Answer(ctx, ledgertest.Must(ann.Read(ctx, started.RequestLink))(t).Consent(nil)))(t)
+		back, err := url.Parse(answer.RedirectURI)
+		if err != nil || back.Host != "shop.example" {
+			t.Fatalf("goes on at %q, %v", answer.RedirectURI, err)
+		}
+		if s := ledgertest.Must(c.verifier.Status(ctx, "app", started.ID))(t); s.State != verifier.Responded || s.Result != "" {
+			t.Errorf("without the code: %+v", s)
+		}
+		if s := ledgertest.Must(c.verifier.StatusWith(ctx, "app", started.ID, back.Query().Get("response_code")))(t); s.State != verifier.Verified || s.Result == "" {
+			t.Errorf("with the code: %+v", s)
 		}
 	})
 	t.Run("a person refuses", func(t *testing.T) {

@@ -227,23 +227,49 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add(strings.Replace(string(good), change[0], change[1], 1))
 	}
+	did, err := openid.DIDJWK(key.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, client := range []string{openid.ClientIDPrefix + did, openid.ClientOf("did:web:bank.example").ID(), openid.ClientOf("did:web:other.example").ID(), "x509_hash:" + credential.DigestOf(nil).String()} {
+		f.Add(strings.Replace(string(good), object.ClientID, client, 1))
+	}
+	object.EncryptTo(key.Public()) // a key for signatures
+	bad, err := json.Marshal(object)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(bad))
 	f.Fuzz(func(t *testing.T, payload string) {
 		if !json.Valid([]byte(payload)) {
 			return // keys sign JSON only
 		}
-		token, err := jose.SignCompact(key, openid.RequestKeyID("did:web:bank.example", key.Public().KeyID()), openid.RequestType, json.RawMessage(payload))
+		// The link says what the request says, if that is a client; the key signs as that client would.
+		client, err := openid.ParseClientID(openid.ClientIDPrefix + "did:web:bank.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said struct {
+			ClientID string `json:"client_id"`
+		}
+		if json.Unmarshal([]byte(payload), &said) == nil {
+			if c, err := openid.ParseClientID(said.ClientID); err == nil {
+				client = c
+			}
+		}
+		token, err := jose.SignCompact(key, client.KeyID(key.Public()), openid.RequestType, json.RawMessage(payload))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := &Request{view: view}
-		if err := r.verify(token, openid.ClientIDPrefix+"did:web:bank.example", now, nil); err != nil {
+		if err := r.verify(token, client.ID(), now, nil); err != nil {
 			if fuzztest.Refused(t, err); CodeOf(err) == "" {
 				t.Errorf("refused without a code: %v", err)
 			}
 			return
 		}
 		o := r.object
-		if len(r.queries) != 1 || !strings.HasPrefix(o.ResponseURI, "https://bank.example/oid4vp/") || strings.Contains(o.ResponseURI, "..") ||
+		if r.verifier.DID != "did:web:bank.example" || len(r.queries) != 1 || !strings.HasPrefix(o.ResponseURI, "https://bank.example/oid4vp/") || strings.Contains(o.ResponseURI, "..") ||
 			o.ExpiresAt.Time().Before(now) || o.ExpiresAt-o.IssuedAt > openid.MaxLifetime || len(r.queries[0].statement.Clauses) != 2 {
 			t.Errorf("taken: %s", payload)
 		}

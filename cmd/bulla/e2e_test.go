@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -130,6 +131,8 @@ type shownRequest struct {
 	WhyNot    *whyNot             `json:"why_not"`
 	Sent      string              `json:"sent"`
 	Event     *wallet.Event       `json:"event"`
+
+	RedirectURI string `json:"redirect_uri"`
 }
 
 // shownSession is what verifier status prints.
@@ -293,10 +296,34 @@ func (w *town) prove() string {
 		t.Errorf("status: %s", text)
 	}
 	w.verifyFile(s)
+	w.comeBack()
 	if _, stderr, code := command(t, "", w.citizen("present", "--yes", started.RequestLink)...); code == 0 || !strings.Contains(stderr, "session_answered") {
 		t.Errorf("a request was answered twice: %d %s", code, stderr)
 	}
 	return started.ID
+}
+
+// comeBack answers on the device of the browser: the result is for who brings the response code.
+func (w *town) comeBack() {
+	t := w.t
+	started := answer[verifier.Started](t, "verifier", "ask", "--data", w.data, "--return-uri", "http://localhost:3000/back", demo.PolicyResidency)
+	p := answer[shownRequest](t, w.citizen("present", "--yes", started.RequestLink)...)
+	back, err := url.Parse(p.RedirectURI)
+	if err != nil || back.Host != "localhost:3000" {
+		t.Fatalf("the wallet goes on at %q, %v", p.RedirectURI, err)
+	}
+	if s := w.status(started.ID); s.State != verifier.Responded || s.Result != "" {
+		t.Errorf("without the code: %+v", s)
+	}
+	if s := answer[shownSession](t, "verifier", "status", "--data", w.data, "--response-code", back.Query().Get("response_code"), started.ID); s.State != verifier.Verified || s.Checked == nil {
+		t.Errorf("with the code: %+v", s)
+	}
+	if _, stderr, code := command(t, "", "verifier", "status", "--data", w.data, "--response-code", "x", started.ID); code == 0 || !strings.Contains(stderr, "response_code") {
+		t.Errorf("with another code: %d %s", code, stderr)
+	}
+	if _, stderr, code := command(t, "", "verifier", "ask", "--data", w.data, "--return-uri", "https://evil.example/", demo.PolicyResidency); code == 0 || !strings.Contains(stderr, "return_uri") {
+		t.Errorf("sent back to anywhere: %d %s", code, stderr)
+	}
 }
 
 // verifyFile checks a result outside the session, with the published keys only.
@@ -341,7 +368,7 @@ func (w *town) refuse() {
 	for _, e := range answer[[]wallet.Event](t, w.citizen("history")...) {
 		kinds += string(e.Kind) + " "
 	}
-	if kinds != "received received presented refused refused " {
+	if kinds != "received received presented presented refused refused " {
 		t.Errorf("history: %s", kinds)
 	}
 }

@@ -72,12 +72,16 @@ func (f *verifierFlags) counter(ctx context.Context) (*demo.Counter, error) {
 }
 
 func verifierAskCommand(f *verifierFlags) *cobra.Command {
-	return &cobra.Command{
+	var returnURI string
+	cmd := &cobra.Command{
 		Use:   "ask POLICY",
 		Short: "Ask for the facts of a policy",
-		Long:  "Starts a session under a registered policy and prints the link that a wallet answers, as for a QR code, and the session's id.",
+		Long: `Starts a session under a registered policy and prints the link that a wallet answers, as for a QR code, and the session's id.
+With --return-uri the link is for a wallet on the device of the browser: the wallet sends its person there, and the result is
+given only with the response code that comes along.`,
 		Example: `  bulla verifier ask residency
   bulla verifier ask vaccination --verifier clinic
+  bulla verifier ask residency --return-uri http://localhost:3000/back
   bulla verifier ask residency --json | jq -r .request_link`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -85,16 +89,22 @@ func verifierAskCommand(f *verifierFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			started, err := c.Ask(cmd.Context(), args[0])
+			started, err := c.AskOnDevice(cmd.Context(), args[0], returnURI)
 			if err != nil {
 				return advised(err)
 			}
+			code := ""
+			if returnURI != "" {
+				code = " --response-code CODE"
+			}
 			return printed(cmd, started, func(out io.Writer) {
-				fmt.Fprintf(out, "A wallet answers this until %s:\n\n  %s\n\nWhat came of it:\n\n  bulla verifier status %s%s\n",
-					started.ExpiresAt.Time().Local().Format(time.TimeOnly), started.RequestLink, started.ID, f.again())
+				fmt.Fprintf(out, "A wallet answers this until %s:\n\n  %s\n\nWhat came of it:\n\n  bulla verifier status %s%s%s\n",
+					started.ExpiresAt.Time().Local().Format(time.TimeOnly), started.RequestLink, started.ID, f.again(), code)
 			})
 		},
 	}
+	cmd.Flags().StringVar(&returnURI, "return-uri", "", "where the wallet sends its person, below one of the verifier's return_uris")
+	return cmd
 }
 
 // again are the flags that another command needs to reach the same verifier.
@@ -119,7 +129,8 @@ type sessionStatus struct {
 }
 
 func verifierStatusCommand(f *verifierFlags) *cobra.Command {
-	return &cobra.Command{
+	var responseCode string
+	cmd := &cobra.Command{
 		Use:   "status SESSION",
 		Short: "Say what came of a session",
 		Long: `Prints the state of a session and, where a response was refused, which check refused it. When there is a result it is
@@ -135,7 +146,7 @@ checked with the verifier's published keys, and what was proven is printed.`,
 			if err != nil {
 				return err
 			}
-			status, err := c.Status(cmd.Context(), args[0])
+			status, err := c.StatusWith(cmd.Context(), args[0], responseCode)
 			if err != nil {
 				return advised(err)
 			}
@@ -148,6 +159,8 @@ checked with the verifier's published keys, and what was proven is printed.`,
 			return printed(cmd, s, func(out io.Writer) { f.printStatus(out, s) })
 		},
 	}
+	cmd.Flags().StringVar(&responseCode, "response-code", "", "the code that the browser came back with, of a session with a return URI")
+	return cmd
 }
 
 // checkResult verifies a result with the verifier's published keys. What the caller does not know is taken from the

@@ -133,7 +133,16 @@ func (c *Counter) ResultKeys(ctx context.Context) ([]jose.PublicKey, error) {
 
 // Ask starts a session under a policy.
 func (c *Counter) Ask(ctx context.Context, policyID string) (started verifier.Started, err error) {
-	if err := c.call(ctx, http.MethodPost, "/v1/sessions", map[string]string{"policy": policyID}, &started); err != nil {
+	return c.AskOnDevice(ctx, policyID, "")
+}
+
+// AskOnDevice starts a session whose wallet sends its person back to an address, with a response code.
+func (c *Counter) AskOnDevice(ctx context.Context, policyID, returnURI string) (started verifier.Started, err error) {
+	asked := map[string]string{"policy": policyID}
+	if returnURI != "" {
+		asked["return_uri"] = returnURI
+	}
+	if err := c.call(ctx, http.MethodPost, "/v1/sessions", asked, &started); err != nil {
 		return started, fmt.Errorf("ask under policy %q: %w", policyID, err)
 	}
 	return started, nil
@@ -141,7 +150,16 @@ func (c *Counter) Ask(ctx context.Context, policyID string) (started verifier.St
 
 // Status is what the application sees of a session.
 func (c *Counter) Status(ctx context.Context, id string) (status verifier.Status, err error) {
-	if err := c.call(ctx, http.MethodGet, "/v1/sessions/"+url.PathEscape(id), nil, &status); err != nil {
+	return c.StatusWith(ctx, id, "")
+}
+
+// StatusWith is Status for a browser that came back with a response code.
+func (c *Counter) StatusWith(ctx context.Context, id, responseCode string) (status verifier.Status, err error) {
+	path := "/v1/sessions/" + url.PathEscape(id)
+	if responseCode != "" {
+		path += "?" + url.Values{"response_code": {responseCode}}.Encode()
+	}
+	if err := c.call(ctx, http.MethodGet, path, nil, &status); err != nil {
 		return status, fmt.Errorf("session %q: %w", id, err)
 	}
 	return status, nil

@@ -213,3 +213,38 @@ func FuzzParseCertificate(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a token with certificates is, it is the one that the key signed, or refused.
+func FuzzVerifyCertified(f *testing.F) {
+	_, secret, err := ed25519.GenerateKey(bytes.NewReader(make([]byte, 32)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	key, err := jose.FromSigner(secret)
+	if err != nil {
+		f.Fatal(err)
+	}
+	der := certified(f, secret)
+	good, err := jose.SignCertified(key, "test+jwt", [][]byte{der}, 1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add("..")
+	for _, header := range fuzztest.Long([]byte(`{"alg":"EdDSA","typ":"test+jwt","x5c":["MIIB"]}`)) {
+		f.Add(base64.RawURLEncoding.EncodeToString(header) + ".e30.AAAA")
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		payload, err := jose.VerifyCertified(token, "test+jwt", func(c *jose.Certificate) error {
+			if c.Key != key.Public() {
+				return errors.New("another key")
+			}
+			return nil
+		})
+		if err != nil {
+			fuzztest.Refused(t, err)
+		} else if string(payload) != "1" {
+			t.Errorf("%q has the payload %q", token, payload)
+		}
+	})
+}
