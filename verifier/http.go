@@ -37,10 +37,10 @@ func (v *Verifier) Handler() http.Handler {
 	e.POST("/v1/sessions", v.cfg.Authority.Require(ScopeWrite), v.postSession)
 	e.GET("/v1/sessions/:id", v.cfg.Authority.Require(ScopeRead), v.getSession)
 
-	wallets := e.Group("/oid4vp", allowAnyOrigin)
+	wallets := e.Group("/oid4vp", allowAnyOrigin, webapi.NewRate(v.cfg.WalletRate, v.cfg.Clock).Limit)
 	wallets.GET("/requests/:id", v.getRequest)
 	wallets.OPTIONS("/requests/:id", preflight)
-	wallets.POST("/responses/:id", v.postResponse)
+	wallets.POST("/responses/:id", v.load.admit, v.postResponse)
 	wallets.OPTIONS("/responses/:id", preflight)
 
 	e.GET("/jwks.json", v.getKeys)
@@ -122,6 +122,7 @@ func (v *Verifier) getRequest(c *gin.Context) {
 
 func (v *Verifier) postResponse(c *gin.Context) {
 	response, err := readResponse(c.Request)
+	response.Client = webapi.ClientOf(c.Request)
 	if err == nil {
 		err = v.Respond(c.Request.Context(), c.Param("id"), response)
 	}
@@ -148,6 +149,9 @@ func readResponse(r *http.Request) (Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return Response{}, errTooLarge
+	}
+	if errors.Is(err, ErrBusy) {
+		return Response{}, err
 	}
 	if err != nil {
 		return Response{}, check.Refuse(check.Malformed, "", err)
@@ -189,6 +193,8 @@ func (v *Verifier) refuseWallet(c *gin.Context, err error, status int) {
 		c.AbortWithStatusJSON(status, openid.Error{Code: string(refusal.Code), Description: refusal.Error()})
 	case errors.Is(err, errTooLarge):
 		c.AbortWithStatusJSON(http.StatusRequestEntityTooLarge, openid.Error{Code: string(check.Malformed), Description: "the body may have " + strconv.Itoa(maxForm) + " bytes"})
+	case errors.Is(err, ErrBusy):
+		refuseBusy(c)
 	default:
 		v.cfg.Logger.ErrorContext(c, "wallet could not be served", slog.String("path", c.FullPath()), slog.Any("error", err))
 		c.Header("Retry-After", "2")

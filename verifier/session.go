@@ -49,6 +49,7 @@ type session struct {
 	Reason    check.Code          `json:"reason,omitempty"`
 	Query     string              `json:"query,omitempty"` // that the reason speaks of
 	Result    string              `json:"result,omitempty"`
+	Accepted  *credential.Digest  `json:"accepted,omitempty"` // of the response that was verified: see [Response.digest]
 }
 
 // The keys of our rows.
@@ -140,17 +141,8 @@ func (v *Verifier) Request(ctx context.Context, requestID string) (string, error
 
 // open reads the session of a request id and refuses one that takes no response.
 func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
-	id, err := v.cfg.Store.Get(requestKey(requestID))
-	if errors.Is(err, ErrAbsent) {
-		return nil, check.Refuse(check.SessionUnknown, "", nil)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up request: %w", err)
-	}
-	s, err := v.load(string(id))
+	s, err := v.named(requestID)
 	switch {
-	case errors.Is(err, ErrAbsent):
-		return nil, check.Refuse(check.SessionUnknown, "", nil)
 	case err != nil:
 		return nil, err
 	case s.State != Verified && s.Attempts >= maxAttempts:
@@ -163,7 +155,23 @@ func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
 	return s, nil
 }
 
-func (v *Verifier) load(id string) (*stored, error) {
+// named reads the session of a request id.
+func (v *Verifier) named(requestID string) (*stored, error) {
+	id, err := v.cfg.Store.Get(requestKey(requestID))
+	if errors.Is(err, ErrAbsent) {
+		return nil, check.Refuse(check.SessionUnknown, "", nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up request: %w", err)
+	}
+	s, err := v.read(string(id))
+	if errors.Is(err, ErrAbsent) {
+		return nil, check.Refuse(check.SessionUnknown, "", nil)
+	}
+	return s, err
+}
+
+func (v *Verifier) read(id string) (*stored, error) {
 	row, err := v.cfg.Store.Get(sessionKey(id))
 	if err != nil {
 		return nil, fmt.Errorf("read session: %w", err)
@@ -213,7 +221,7 @@ type Reason struct {
 
 // Status is the state of a session that the application started; [ErrAbsent] for all others.
 func (v *Verifier) Status(_ context.Context, client, id string) (*Status, error) {
-	s, err := v.load(id)
+	s, err := v.read(id)
 	if err != nil {
 		return nil, err
 	}

@@ -16,12 +16,12 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -50,6 +50,11 @@ type Config struct {
 
 	Lifetime       time.Duration // of requests; 0: 5 minutes; at most 15
 	ResultLifetime time.Duration // of results; 0: 1 hour
+
+	// Responses are checked at a time, at most; more are told to come back ([ErrBusy]). 0: 1024.
+	Responses int
+	// WalletRate bounds how often one client may call the endpoints that are for wallets; the zero value: as often as it likes.
+	WalletRate webapi.RateConfig
 }
 
 const (
@@ -67,7 +72,8 @@ type Verifier struct {
 	keys     []*keys.VerifyingKey
 	chain    *chain
 	checker  *check.Checker
-	checking chan struct{} // as many places as responses are checked at a time
+	proofs   *verifying.Queue
+	load     *load
 
 	mu      sync.Mutex
 	pending map[string]int // responses being checked now, by session id
@@ -81,8 +87,8 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	v := &Verifier{
 		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy),
-		chain:    &chain{ledger: cfg.Ledger, clock: cfg.Clock},
-		checking: make(chan struct{}, runtime.GOMAXPROCS(0)), pending: make(map[string]int),
+		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int),
+		proofs: verifying.NewQueue(verifying.QueueConfig{Waiting: 2 * cfg.Responses}), // a response may have several
 	}
 	for i, data := range cfg.VerifyingKeys {
 		key, err := keys.ParseVerifyingKey(data)
@@ -116,7 +122,10 @@ func (cfg *Config) complete() error {
 	if cfg.ResultLifetime == 0 {
 		cfg.ResultLifetime = defaultResultLifetime
 	}
-	if err := entry.ValidateDID(cfg.DID); err != nil {
+	if cfg.Responses == 0 {
+		cfg.Responses = defaultResponses
+	}
+	if err := errors.Join(entry.ValidateDID(cfg.DID), cfg.WalletRate.Validate()); err != nil {
 		return err
 	}
 	u, err := url.Parse(cfg.PublicURL)
@@ -133,6 +142,8 @@ func (cfg *Config) complete() error {
 		return errors.New("there are no policies or no verifying keys")
 	case cfg.Lifetime < minimumLifetime || cfg.Lifetime > maximumLifetime:
 		return fmt.Errorf("requests live %s to %s, not %s", minimumLifetime, maximumLifetime, cfg.Lifetime)
+	case cfg.Responses < 0:
+		return fmt.Errorf("%d responses at a time let nobody in", cfg.Responses)
 	case cfg.ResultLifetime < time.Minute:
 		return fmt.Errorf("results live at least a minute, not %s", cfg.ResultLifetime)
 	}
