@@ -7,7 +7,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bulla-id/bulla/verifier/store"
 )
@@ -47,6 +49,7 @@ func BenchmarkRespond(b *testing.B) {
 	server := httptest.NewServer(w.handler)
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	before := processorTime(b)
 	b.ResetTimer()
 	var wg sync.WaitGroup
 	var next atomic.Int64
@@ -70,5 +73,16 @@ func BenchmarkRespond(b *testing.B) {
 		})
 	}
 	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-us/response")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "responses/s")
+}
+
+// processorTime is that of the process, of clients and server.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -44,7 +44,7 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		if err != nil {
 			return nil, err
 		}
-		query, err := newQuery(view, s, key)
+		query, err := v.newQuery(view, s, key)
 		if err != nil {
 			return nil, fmt.Errorf("policy %s: %w", p.ID, err)
 		}
@@ -54,13 +54,13 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 }
 
 // newQuery wraps a statement. It compiles it first, so that nobody is asked what could not be proven today.
-func newQuery(view *client.View, s policy.Statement, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
+func (v *Verifier) newQuery(view *client.View, s policy.Statement, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
 	schema, _ := view.Registry.Schema(s.Schema) // Resolve found it
 	good, err := view.Registry.InGoodStanding(s.Schema, s.Issuers)
 	if err != nil {
 		return openid.CredentialQuery{}, notReady(NoIssuer, "query %q: %v", s.Query, err)
 	}
-	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Issuers: good}); err != nil {
+	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Issuers: good, Sets: v.sets}); err != nil {
 		return openid.CredentialQuery{}, err
 	}
 	return openid.CredentialQuery{

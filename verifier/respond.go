@@ -45,7 +45,7 @@ func (v *Verifier) Respond(ctx context.Context, requestID string, response Respo
 		return v.again(requestID, response, err)
 	}
 	defer v.enter(s.ID)()
-	asked, err := s.asked()
+	asked, err := v.asked(&s.session)
 	if err != nil {
 		return err
 	}

@@ -267,10 +267,10 @@ func (v *Verifier) enter(id string) (leave func()) {
 }
 
 // asked is the stored request, from the very bytes that were signed.
-func (s *session) asked() (*check.Asked, error) {
+func (v *Verifier) asked(s *session) (*check.Asked, error) {
 	_, payload, err := jose.PeekCompact(s.Object)
 	if err != nil {
 		return nil, fmt.Errorf("stored request: %w", err)
 	}
-	return check.ParseAsked(s.Genesis, payload)
+	return check.ParseAskedOf(v.known, s.Genesis, payload)
 }

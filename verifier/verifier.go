@@ -24,6 +24,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
@@ -62,6 +63,7 @@ const (
 	minimumLifetime       = 10 * time.Second
 	maximumLifetime       = openid.MaxLifetime * time.Second
 	defaultResultLifetime = time.Hour
+	keptMembers           = 1 << 17 // of sets of issuers and values, some 6 MB, and as many again
 )
 
 // Verifier runs one relying party. It is safe for concurrent use.
@@ -69,7 +71,9 @@ type Verifier struct {
 	cfg      Config
 	base     string // public URL without a slash at its end
 	policies map[string]*policy.Policy
+	known    check.Policies // those that this verifier asks by
 	keys     []*keys.VerifyingKey
+	sets     *tree.Sets
 	chain    *chain
 	checker  *check.Checker
 	proofs   *verifying.Queue
@@ -86,7 +90,7 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	v := &Verifier{
-		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy),
+		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy), known: make(check.Policies), sets: tree.NewSets(keptMembers),
 		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int),
 		proofs: verifying.NewQueue(verifying.QueueConfig{Waiting: 2 * cfg.Responses}), // a response may have several
 	}
@@ -105,7 +109,7 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, fmt.Errorf("verifier: %w", err)
 		}
 	}
-	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Clock: cfg.Clock}
+	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Clock: cfg.Clock, Sets: v.sets}
 	return v, nil
 }
 

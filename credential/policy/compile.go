@@ -19,6 +19,8 @@ type Context struct {
 	// Disclosed are the values of the claims to disclose, from the holder's credential: exactly those. Nil puts values
 	// there that no claim has, to see whether the statement compiles; nothing fulfils the result.
 	Disclosed credential.Claims
+	// Sets makes the trees of issuers and values; nil hashes each anew.
+	Sets *tree.Sets
 }
 
 // Compiled is the part of the public inputs that follows from a statement, with the sets behind its roots.
@@ -52,10 +54,10 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 		return nil, fmt.Errorf("query %q: %d issuers, %s takes %d: %w", s.Query, len(s.Issuers), shape.Circuit, most, ErrUnprovable)
 	}
 	out := &Compiled{Shape: shape, Schema: s.Schema, Now: credential.EncodeTime(s.Now.Time())}
-	if out.Issuers, err = s.issuerSet(shape, c.Issuers); err != nil {
+	if out.Issuers, err = s.issuerSet(shape, c); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
-	b := builder{schema: c.Schema, out: out}
+	b := builder{schema: c.Schema, sets: c.Sets, out: out}
 	for i := range s.Clauses {
 		if err := b.add(&s.Clauses[i]); err != nil {
 			return nil, fmt.Errorf("query %.100q, clause %d on %.100q: %w", s.Query, i+1, s.Clauses[i].Claim, err)
@@ -90,15 +92,15 @@ func (s *Statement) validateSchema(schema *credential.Schema) error {
 }
 
 // issuerSet refuses issuers that the statement does not accept.
-func (s *Statement) issuerSet(shape *credential.Shape, good []string) (*tree.Set, error) {
-	ids := make([]credential.Element, 0, len(good))
-	for _, did := range good {
-		if !slices.Contains(s.Issuers, did) {
+func (s *Statement) issuerSet(shape *credential.Shape, c Context) (*tree.Set, error) {
+	ids := make([]credential.Element, 0, len(c.Issuers))
+	for _, did := range c.Issuers {
+		if _, accepted := slices.BinarySearch(s.Issuers, did); !accepted { // Validate wants them ascending
 			return nil, fmt.Errorf("issuer %s is not accepted", did)
 		}
 		ids = append(ids, credential.IssuerID(did))
 	}
-	set, err := tree.NewSetOfDepth(shape.IssuerDepth, ids)
+	set, err := c.Sets.Of(shape.IssuerDepth, ids)
 	if err != nil {
 		return nil, fmt.Errorf("issuers in good standing: %w", err)
 	}
@@ -151,6 +153,7 @@ func (s *Scope) element(verifier string, genesis credential.Digest) credential.E
 // builder fills the fixed slots of the circuit in the order of the clauses.
 type builder struct {
 	schema                             *credential.Schema
+	sets                               *tree.Sets
 	out                                *Compiled
 	intervals, equalities, memberships int
 }
@@ -243,7 +246,7 @@ func (b *builder) membership(mode credential.Mode, slot int, claim credential.Cl
 		}
 		members = append(members, e)
 	}
-	set, err := tree.NewSet(members)
+	set, err := b.sets.Of(credential.SetDepth, members)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnprovable, err)
 	}

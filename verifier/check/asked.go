@@ -16,28 +16,51 @@ type Asked struct {
 	Request   *openid.RequestObject
 	Policy    *policy.Policy
 	challenge credential.Element
+	digest    credential.Digest // of the policy
 }
 
 // ParseAsked reads the payload of a request object of ours.
 func ParseAsked(genesis credential.Digest, payload []byte) (*Asked, error) {
+	return ParseAskedOf(nil, genesis, payload)
+}
+
+// Policies are known ones by the SHA-256 of their canonical text, which is their digest. They must not be changed.
+type Policies map[credential.Digest]*policy.Policy
+
+// ParseAskedOf is [ParseAsked] for requests that carry known policies, mostly: these are not parsed again.
+func ParseAskedOf(known Policies, genesis credential.Digest, payload []byte) (*Asked, error) {
 	request, err := openid.ParseRequestObject(payload)
 	if err != nil {
 		return nil, err
 	}
-	return NewAsked(genesis, request)
+	return newAsked(known, genesis, request)
+}
+
+// parse is the policy with that text, and its digest.
+func (known Policies) parse(text []byte) (*policy.Policy, credential.Digest, error) {
+	digest := credential.DigestOf(text)
+	if p, ok := known[digest]; ok {
+		return p, digest, nil
+	}
+	p, err := policy.Parse(text)
+	if err != nil {
+		return nil, digest, err
+	}
+	digest, err = p.Digest() // the text may be formatted freely
+	return p, digest, err
 }
 
 // NewAsked checks that a request is one that we make: our format and circuit only, one statement for each query of the
 // policy it carries.
 func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked, error) {
+	return newAsked(nil, genesis, request)
+}
+
+func newAsked(known Policies, genesis credential.Digest, request *openid.RequestObject) (*Asked, error) {
 	if len(request.VerifierInfo) != 1 || request.VerifierInfo[0].Format != openid.PolicyInfo {
 		return nil, errors.New("request does not carry exactly one policy")
 	}
-	p, err := policy.Parse(request.VerifierInfo[0].Data)
-	if err != nil {
-		return nil, fmt.Errorf("request: %w", err)
-	}
-	digest, err := p.Digest()
+	p, digest, err := known.parse(request.VerifierInfo[0].Data)
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
@@ -54,7 +77,7 @@ func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked,
 			return nil, fmt.Errorf("request: query %.100q is not for one key of %s in our format", q.ID, circuit)
 		}
 	}
-	a := &Asked{Genesis: genesis, Request: request, Policy: p}
+	a := &Asked{Genesis: genesis, Request: request, Policy: p, digest: digest}
 	if a.challenge, err = request.Challenge(genesis); err != nil {
 		return nil, fmt.Errorf("request: challenge: %w", err)
 	}

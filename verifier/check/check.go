@@ -19,6 +19,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -45,6 +46,7 @@ type Checker struct {
 	Chain Chain
 	Keys  []*keys.VerifyingKey // those that we have the bytes of; the chain says which of them count
 	Clock func() time.Time
+	Sets  *tree.Sets // of issuers and values that statements name again and again; nil: each is hashed anew
 	// Prove checks a zk proof as [verifying.Verify] does, which it is if nil. It may be called for several proofs of one
 	// response at once.
 	Prove func(ctx context.Context, key *keys.VerifyingKey, public []credential.Element, proof []byte) error
@@ -163,7 +165,7 @@ func (c *Checker) recompute(ctx context.Context, asked *Asked, a answer, now tim
 	if err := validateDisclosed(s, &schema.Schema, a.Disclosed); err != nil {
 		return refuse(DisclosureMismatch, err)
 	}
-	compiled, err := s.Compile(policy.Context{Genesis: asked.Genesis, Schema: &schema.Schema, Issuers: issuers, Disclosed: disclosedOf(a)})
+	compiled, err := s.Compile(policy.Context{Genesis: asked.Genesis, Schema: &schema.Schema, Issuers: issuers, Disclosed: disclosedOf(a), Sets: c.Sets})
 	if err != nil { // we asked for it, so this is our failure
 		return Fact{}, presentation.Public{}, fmt.Errorf("compile what was asked: %w", err)
 	}
