@@ -20,18 +20,18 @@ type posting struct{ session, path, form string }
 // postings makes sessions with a response for each, by persons who differ.
 func (w *world) postings(policy string, n int) []posting {
 	w.t.Helper()
-	people := make([]*held, n)
-	for i := range people {
-		people[i] = w.resident(w.person())
-	}
-	w.seal()
 	list := make([]posting, n)
-	for i, person := range people {
-		started, request, id := w.begin(policy)
-		form := url.Values{"vp_token": {string(encode(w.t, w.answer(request, person)))}, "state": {request.State}}
-		list[i] = posting{started.ID, "/oid4vp/responses/" + id, form.Encode()}
+	for i, person := range w.residents(n) {
+		list[i] = w.posting(policy, person)
 	}
 	return list
+}
+
+func (w *world) posting(policy string, person *held) posting {
+	w.t.Helper()
+	started, request, id := w.begin(policy)
+	form := url.Values{"vp_token": {string(encode(w.t, w.answer(request, person)))}, "state": {request.State}}
+	return posting{started.ID, "/oid4vp/responses/" + id, form.Encode()}
 }
 
 // BenchmarkRespond posts responses with forged proofs over HTTP, from 64 clients in the same process: what the check of a

@@ -45,9 +45,12 @@ type waiter struct {
 // ErrBroken is returned by every call after a write failed, until the store is opened again.
 var ErrBroken = rows.ErrBroken
 
+// cacheSize has room for some thousand open sessions, which are read when they are answered.
+const cacheSize = 64 << 20
+
 // Open opens or makes a store.
 func Open(cfg Config) (*Pebble, error) {
-	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger})
+	db, err := rows.Open(rows.Config{Dir: cfg.Dir, FS: cfg.FS, Logger: cfg.Logger, CacheSize: cacheSize})
 	if err != nil {
 		return nil, err
 	}
