@@ -32,11 +32,12 @@ const (
 type load struct {
 	places chan struct{} // as many as responses are checked at a time
 	bodies atomic.Int64  // bytes of bodies that are held
-	most   int64
+	most   int64         // maxBodies
+	time   time.Duration // bodyTime
 }
 
 func newLoad(responses int) *load {
-	return &load{places: make(chan struct{}, responses), most: maxBodies}
+	return &load{places: make(chan struct{}, responses), most: maxBodies, time: bodyTime}
 }
 
 // enter takes a place, or returns [ErrBusy]. leave gives it back.
@@ -57,7 +58,7 @@ func (l *load) admit(c *gin.Context) {
 		return
 	}
 	body := &body{ReadCloser: c.Request.Body, load: l, control: http.NewResponseController(c.Writer)}
-	_ = body.control.SetReadDeadline(time.Now().Add(bodyTime)) // a writer without deadlines, as in tests, has no slow client
+	_ = body.control.SetReadDeadline(time.Now().Add(l.time)) // a writer without deadlines, as in tests, has no slow client
 	c.Request.Body = body
 	defer func() { l.bodies.Add(-body.held) }()
 	c.Next()

@@ -176,10 +176,24 @@ type Presentation struct {
 // MaxResponse bounds a response, in bytes.
 const MaxResponse = 64 << 10
 
+// maxPresentations is more than a request asks for and than fit into a response with proofs. Empty ones take three bytes each
+// there, and a thousand times that here.
+const maxPresentations = 128
+
 // ParseVPToken reads a response strictly: our format is ours to be strict about.
 func ParseVPToken(text []byte) (VPToken, error) {
 	if len(text) > MaxResponse {
 		return nil, fmt.Errorf("response of %d bytes, at most %d", len(text), MaxResponse)
+	}
+	var all map[string][]json.RawMessage
+	if json.Unmarshal(text, &all) == nil { // else the strict parser says what is wrong
+		count := 0
+		for _, list := range all {
+			count += len(list)
+		}
+		if count > maxPresentations {
+			return nil, fmt.Errorf("response of %d presentations, at most %d", count, maxPresentations)
+		}
 	}
 	var token VPToken
 	if err := credential.ParseStrict(text, &token); err != nil {
