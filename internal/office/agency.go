@@ -175,7 +175,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	party := verifier.Config{DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger()}
+	party := verifier.Config{DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger(), WalletRate: cfg.WalletRate, Responses: cfg.Responses}
 	if party.SigningKey, err = signer(secrets, signingKey); err != nil {
 		return err
 	}

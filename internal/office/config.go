@@ -102,6 +102,9 @@ type VerifierConfig struct {
 	URL            string   `json:"url"` // where wallets reach it; below a registered response URI
 	Policies       []string `json:"policies"`
 	VerifyingKeys  []string `json:"verifying_keys"` // of the presentation circuits that its policies name, files
+
+	WalletRate webapi.RateConfig `json:"wallet_rate,omitzero"` // as an agency's
+	Responses  int               `json:"responses,omitempty"`  // that are checked at a time; 1024 if left out
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -164,18 +167,18 @@ func ReadIssuerConfig(path string) (c IssuerConfig, err error) {
 		c.Listen.resolve(at)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-			list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate())
+			list(at, "schemas", c.Schemas), c.validateAccess(), validateRate(&c.WalletRate))
 	})
 }
 
 // defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
 var defaultWalletRate = webapi.RateConfig{PerSecond: 10, Burst: 100}
 
-func (c *IssuerConfig) validateRate() error {
-	if c.WalletRate == (webapi.RateConfig{}) {
-		c.WalletRate = defaultWalletRate
+func validateRate(c *webapi.RateConfig) error {
+	if *c == (webapi.RateConfig{}) {
+		*c = defaultWalletRate
 	}
-	if err := c.WalletRate.Validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return fmt.Errorf("wallet_rate: %w", err)
 	}
 	return nil
@@ -187,8 +190,15 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		c.Listen.resolve(at)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
-			list(at, "policies", c.Policies), list(at, "verifying_keys", c.VerifyingKeys))
+			list(at, "policies", c.Policies), list(at, "verifying_keys", c.VerifyingKeys), validateRate(&c.WalletRate), validateResponses(c.Responses))
 	})
+}
+
+func validateResponses(n int) error {
+	if n < 0 || n > 1<<16 {
+		return fmt.Errorf("responses is %d: want 1 to %d, or leave it out", n, 1<<16)
+	}
+	return nil
 }
 
 // readConfig reads a file strictly. complete resolves paths with the function it is given, and validates.
