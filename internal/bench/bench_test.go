@@ -73,8 +73,8 @@ func TestVerifierFigures(t *testing.T) {
 			t.Errorf("%s: %+v, %v", m.name, f, err)
 		}
 	}
-	if len(list) != 9 {
-		t.Errorf("%d figures, want 9", len(list))
+	if len(list) != 12 {
+		t.Errorf("%d figures, want 12", len(list))
 	}
 }
 

@@ -32,9 +32,9 @@ import (
 	"github.com/bulla-id/bulla/verifier/store"
 )
 
-// presentations is how many people are asked, each in a session of their own, and how many proofs are made for that, some
-// two minutes of two processors: a proof is bound to its session, and answers it once. So the sessions are put back after each round.
-const presentations = 512
+// presentations is how many people are asked, each in a session of their own, and how many proofs are made for that, a
+// minute of two processors: a proof is bound to its session, and answers it once. So the sessions are put back after each round.
+const presentations = 256
 
 // verifierMeasures: people answer over HTTP on loopback, once each, from a number of clients that wait for their answer. The clients,
 // in the same process, take their part of the processors. A response is parsed, its public inputs are recomputed, its proof is checked,
@@ -67,6 +67,7 @@ func verifierMeasures(runs, people int, dir string, p *proofs) (list []measure, 
 			rounds("presentations/s", "", func(r *wave) float64 { return float64(len(r.values)) / r.took.Seconds() }),
 			rounds("ms", "_p50", func(r *wave) float64 { return r.at(0.5) }),
 			rounds("ms", "_p99", func(r *wave) float64 { return r.at(0.99) }),
+			rounds("ms", "_processor", func(r *wave) float64 { return milliseconds(r.processor) / float64(len(r.values)) }),
 		)
 	}
 	return list, func() {
@@ -79,7 +80,8 @@ func verifierMeasures(runs, people int, dir string, p *proofs) (list []measure, 
 // wave is what came of a round.
 type wave struct {
 	latencies
-	took time.Duration
+	took      time.Duration
+	processor time.Duration // of verifier, ledger and clients; 0 where the system does not say
 }
 
 // party is a relying party on a chain of its own, with people and what they answer.
@@ -356,6 +358,7 @@ func (c *party) present(client *http.Client, base string, clients int) (*wave, e
 	var next atomic.Int64
 	var all sync.WaitGroup
 	errs := make([]error, clients)
+	before, known := processorTime()
 	start := time.Now()
 	for n := range clients {
 		all.Go(func() {
@@ -374,6 +377,9 @@ func (c *party) present(client *http.Client, base string, clients int) (*wave, e
 	}
 	all.Wait()
 	r.took = time.Since(start)
+	if after, err := processorTime(); err == nil && known == nil {
+		r.processor = after - before
+	}
 	return r, errors.Join(errs...)
 }
 
