@@ -366,3 +366,23 @@ func ExampleCanonicalJSON() {
 	fmt.Println(string(text), err)
 	// Output: {"from":[1,20],"to":"é"} <nil>
 }
+
+// Nesting has a bound, brackets in strings do not count, and what is too deep is refused before anything follows it.
+func TestDepthIsBounded(t *testing.T) {
+	nested := func(depth int) string { return strings.Repeat("[", depth) + `"[[{\"{"` + strings.Repeat("]", depth) }
+	for depth, good := range map[int]bool{1: true, credential.MaxDepth: true, credential.MaxDepth + 1: false, 30_000: false} {
+		if _, err := credential.CanonicalJSON([]byte(nested(depth))); (err == nil) != good {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+	}
+	long := `{"a":"` + strings.Repeat("[{", 1000) + `","b":[` + strings.Repeat("[],", 1000) + `{}]}`
+	if _, err := credential.CanonicalJSON([]byte(long)); err != nil {
+		t.Error(err)
+	}
+	var target map[string]any
+	for _, text := range []string{strings.Repeat("[", 60_000), strings.Repeat(`{"a":`, 12_000)} {
+		if err := credential.ParseStrict([]byte(text), &target); err == nil || !strings.Contains(err.Error(), "nested") {
+			t.Errorf("%.10s: %v", text, err)
+		}
+	}
+}

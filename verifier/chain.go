@@ -32,6 +32,37 @@ type chain struct {
 	mu     sync.Mutex // guards what follows; held while the ledger is asked, so that one question serves all who wait
 	newest *client.View
 	asked  time.Time
+
+	registries registries
+}
+
+// registries are some that were read last, by their digests: a registry of thousands of issuers takes milliseconds to read,
+// and changes rarely. They must not be changed.
+type registries struct {
+	mu   sync.Mutex
+	read map[credential.Digest]*entry.Registry
+}
+
+const keptRegistries = 8
+
+func (r *registries) at(seal entry.Seal, read func() (*entry.Registry, error)) (*entry.Registry, error) {
+	r.mu.Lock()
+	known := r.read[seal.Registry]
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	registry, err := read()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.read == nil || len(r.read) >= keptRegistries {
+		r.read = make(map[credential.Digest]*entry.Registry)
+	}
+	r.read[seal.Registry] = registry
+	return registry, nil
 }
 
 // viewAge is how long a view counts as the newest.
@@ -66,7 +97,7 @@ func (c *chain) FindRoot(ctx context.Context, root credential.Element, freshness
 	case err != nil:
 		return check.Sealed{}, err
 	}
-	registry, err := c.ledger.RegistryAt(ctx, at.Seal)
+	registry, err := c.registries.at(at.Seal, func() (*entry.Registry, error) { return c.ledger.RegistryAt(ctx, at.Seal) })
 	if err != nil {
 		return check.Sealed{}, fmt.Errorf("registry at seal %d: %w", at.Seal.Height, err)
 	}

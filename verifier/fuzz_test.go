@@ -34,7 +34,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, row []byte) {
 		v := &Verifier{cfg: Config{Store: oneRow(row)}}
-		s, err := v.load("i")
+		s, err := v.read("i")
 		if err != nil {
 			fuzztest.Refused(t, err)
 			return

@@ -31,7 +31,7 @@ func (v *Verifier) Handler() http.Handler {
 	e.POST("/v1/validate", v.cfg.Authority.Require(ScopeValidate), v.postValidate)
 	e.GET("/v1/sessions/:id", v.cfg.Authority.Require(ScopeRead), v.getSession)
 
-	v.serveWallets(e.Group("/oid4vp", allowAnyOrigin))
+	v.serveWallets(e.Group("/oid4vp", allowAnyOrigin, webapi.NewRate(v.cfg.WalletRate, v.cfg.Clock).Limit))
 
 	e.GET("/jwks.json", v.getKeys)
 	e.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
@@ -89,6 +89,9 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 		return webapi.NewProblem(http.StatusBadRequest, "return_uri", ErrReturnURI.Error())
 	case errors.Is(err, ErrResponseCode):
 		return webapi.NewProblem(http.StatusForbidden, "response_code", ErrResponseCode.Error())
+	case errors.Is(err, ErrBusy):
+		c.Header("Retry-After", retryAfter)
+		return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), ErrBusy.Error())
 	case errors.Is(err, ErrAbsent):
 		return webapi.NewProblem(http.StatusNotFound, string(check.SessionUnknown), "there is no such session of yours; results are kept as long as the policy says")
 	}

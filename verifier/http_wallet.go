@@ -14,6 +14,7 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/verifier/check"
 )
 
@@ -28,7 +29,7 @@ func (v *Verifier) serveWallets(wallets *gin.RouterGroup) {
 	wallets.OPTIONS("/requests/:id", preflight)
 	wallets.GET("/sets/:digest", v.getSet)
 	wallets.OPTIONS("/sets/:digest", preflight)
-	wallets.POST("/responses/:id", v.postResponse)
+	wallets.POST("/responses/:id", v.load.admit, v.postResponse)
 	wallets.OPTIONS("/responses/:id", preflight)
 }
 
@@ -75,6 +76,7 @@ func (v *Verifier) sendRequest(c *gin.Context, token string, err error) {
 
 func (v *Verifier) postResponse(c *gin.Context) {
 	response, err := readResponse(c.Request)
+	response.Client = webapi.ClientOf(c.Request)
 	if err == nil {
 		err = v.Respond(c.Request.Context(), c.Param("id"), response)
 	}
@@ -138,6 +140,9 @@ func readForm(r *http.Request, limit int) (url.Values, error) {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) || len(body) > limit {
 		return nil, errTooLarge
 	}
+	if errors.Is(err, ErrBusy) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, check.Refuse(check.Malformed, "", err)
 	}
@@ -190,6 +195,8 @@ func (v *Verifier) refuseWallet(c *gin.Context, err error, status int) {
 		c.AbortWithStatusJSON(status, openid.Error{Code: string(refusal.Code), Description: refusal.Error()})
 	case errors.Is(err, errTooLarge):
 		c.AbortWithStatusJSON(http.StatusRequestEntityTooLarge, openid.Error{Code: string(check.Malformed), Description: "the body may have " + strconv.Itoa(maxForm) + " bytes"})
+	case errors.Is(err, ErrBusy):
+		refuseBusy(c)
 	default:
 		v.cfg.Logger.ErrorContext(c, "wallet could not be served", slog.String("path", c.FullPath()), slog.Any("error", err))
 		c.Header("Retry-After", "2")

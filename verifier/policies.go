@@ -98,7 +98,11 @@ func (v *Verifier) addPolicy(p *policy.Policy) error {
 	if err := satisfiable(p); err != nil {
 		return fmt.Errorf("policy %s: %w", p.ID, err)
 	}
-	v.policies[p.ID] = p
+	digest, err := p.Digest()
+	if err != nil {
+		return err
+	}
+	v.policies[p.ID], v.known[digest] = p, p
 	return nil
 }
 

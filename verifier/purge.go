@@ -70,7 +70,7 @@ func parseDue(key string) (at credential.UnixTime, id string, ok bool) {
 func (v *Verifier) purge(key string) error {
 	rows := []string{key}
 	if at, id, ok := parseDue(key); ok {
-		s, err := v.load(id)
+		s, err := v.read(id)
 		switch {
 		case err == nil && s.PurgeAt == at:
 			rows = append(rows, sessionKey(id), requestKey(s.RequestID))

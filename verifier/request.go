@@ -54,7 +54,7 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		if err != nil {
 			return nil, err
 		}
-		query, err := newQuery(view, s, v.sets, key)
+		query, err := v.newQuery(view, s, key)
 		if err != nil {
 			return nil, fmt.Errorf("policy %s: %w", p.ID, err)
 		}
@@ -64,9 +64,9 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 }
 
 // newQuery wraps a statement. It compiles it first, so that nobody is asked what could not be proven today.
-func newQuery(view *client.View, s policy.Statement, sets policy.Sets, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
+func (v *Verifier) newQuery(view *client.View, s policy.Statement, key *keys.VerifyingKey) (openid.CredentialQuery, error) {
 	schema, _ := view.Registry.Schema(s.Schema) // Resolve found it
-	accepted, err := s.Accepted(sets)
+	accepted, err := s.Accepted(v.sets)
 	if err != nil {
 		return openid.CredentialQuery{}, err
 	}
@@ -74,7 +74,7 @@ func newQuery(view *client.View, s policy.Statement, sets policy.Sets, key *keys
 	if err != nil {
 		return openid.CredentialQuery{}, notReady(NoIssuer, "query %q: %v", s.Query, err)
 	}
-	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Sets: sets, Issuers: good}); err != nil {
+	if _, err := s.Compile(policy.Context{Genesis: view.GenesisHash, Schema: &schema.Schema, Sets: v.sets, Trees: v.trees, Issuers: good}); err != nil {
 		return openid.CredentialQuery{}, err
 	}
 	return openid.CredentialQuery{

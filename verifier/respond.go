@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
@@ -18,37 +20,68 @@ type Response struct {
 	Token     []byte // the vp_token, JSON; empty with Error
 	Error     string // access_denied and the like
 	Encrypted bool   // Token is a compact JWE of all of them
+	// Client is the network address it came from, as [webapi.ClientOf] has it, or empty: whose proofs are bad, its proofs are
+	// checked apart from those of others.
+	Client string
+}
+
+// digest tells the response that was verified from others. It is no replay key, as a proof can be written in other bytes:
+// it only lets a wallet that lost our answer hear it again.
+func (r *Response) digest() credential.Digest {
+	return credential.DigestOf(fmt.Appendf(nil, "%d %s%s", len(r.State), r.State, r.Token))
 }
 
 // Respond checks a wallet's response to a request, and consumes nonce and tags if, and only if, all of it holds. A
 // refusal is a [*check.Refusal] and leaves the request open, unless the wallet itself declined; any other error means
-// that the response could not be checked, and may be sent again.
+// that the response could not be checked, and may be sent again. That holds for an answer that was lost, too: the very
+// response that was verified is told so again until the request expires, and changes nothing.
 func (v *Verifier) Respond(ctx context.Context, requestID string, response Response) error {
+	leave, err := v.load.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	s, err := v.open(requestID, v.cfg.Clock())
 	if err != nil {
-		return err
+		return v.again(requestID, response, err)
 	}
 	defer v.enter(s.ID)()
-	asked, err := s.asked()
+	asked, err := v.asked(&s.session)
 	if err != nil {
 		return err
 	}
-	if response, err = v.decrypt(s, response); err != nil {
+	opened, err := v.decrypt(s, response)
+	if err != nil {
 		return err
 	}
-	facts, err := v.answer(ctx, asked, response)
+	facts, err := v.answer(ctx, asked, opened)
 	if err == nil {
-		err = v.accept(s, asked, facts)
+		err = v.accept(s, asked, facts, response.digest())
+	}
+	if err = v.again(requestID, response, err); err == nil {
+		v.cfg.Logger.InfoContext(ctx, "response verified", slog.String("policy", s.Policy))
+		return nil
 	}
 	var refusal *check.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		v.cfg.Logger.InfoContext(ctx, "response refused", slog.String("policy", s.Policy), slog.String("code", string(refusal.Code)))
 		return v.refuse(requestID, refusal)
-	case err != nil:
+	default:
 		return fmt.Errorf("respond: %w", err)
 	}
-	v.cfg.Logger.InfoContext(ctx, "response verified", slog.String("policy", s.Policy))
+}
+
+// again forgives that a session was answered, if it was by this very response.
+func (v *Verifier) again(requestID string, response Response, err error) error {
+	var refusal *check.Refusal
+	if !errors.As(err, &refusal) || refusal.Code != check.SessionAnswered || response.Error != "" {
+		return err
+	}
+	s, broken := v.named(requestID)
+	if broken != nil || s.State != Verified || s.Accepted == nil || *s.Accepted != response.digest() || !v.cfg.Clock().Before(s.ExpiresAt.Time()) {
+		return err
+	}
 	return nil
 }
 
@@ -62,20 +95,22 @@ func (v *Verifier) answer(ctx context.Context, asked *check.Asked, response Resp
 	case response.Error != "":
 		return nil, check.Refuse(check.WalletError, "", nil)
 	}
-	select {
-	case v.checking <- struct{}{}:
-		defer func() { <-v.checking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	checker := *v.checker
+	checker.Prove = func(ctx context.Context, key *keys.VerifyingKey, public []credential.Element, proof []byte) error {
+		return v.proofs.Verify(ctx, response.Client, key, public, proof)
 	}
-	return v.checker.Verify(ctx, asked, response.Token)
+	facts, err := checker.Verify(ctx, asked, response.Token)
+	if errors.Is(err, verifying.ErrBusy) {
+		return nil, ErrBusy
+	}
+	return facts, err
 }
 
 // maxConflicts bounds how often one response meets another that is written at the same time.
 const maxConflicts = maxAttempts + 16
 
 // accept is the one transaction: the request is still open, its tags are unused, and with that the result is there.
-func (v *Verifier) accept(s *stored, asked *check.Asked, facts []check.Fact) error {
+func (v *Verifier) accept(s *stored, asked *check.Asked, facts []check.Fact, response credential.Digest) error {
 	token, err := v.result(s, asked, facts)
 	if err != nil {
 		return err
@@ -85,6 +120,7 @@ func (v *Verifier) accept(s *stored, asked *check.Asked, facts []check.Fact) err
 	for range maxConflicts {
 		next := s.session
 		next.State, next.Final, next.Reason, next.Query, next.Result = Verified, true, "", "", token
+		next.Accepted = &response
 		next.PurgeAt = max(s.ExpiresAt+keepUnanswered, credential.UnixTimeOf(now.AddDate(0, 0, asked.Policy.RetentionDays)))
 		b := Batch{Set: make(map[string][]byte)}
 		for _, tag := range tags {

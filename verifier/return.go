@@ -35,7 +35,7 @@ func (v *Verifier) Redirect(_ context.Context, requestID string, verified bool) 
 	if err != nil {
 		return "", err
 	}
-	s, err := v.load(string(id))
+	s, err := v.read(string(id))
 	if err != nil || s.ReturnURI == "" {
 		return "", err
 	}

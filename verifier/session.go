@@ -49,6 +49,7 @@ type session struct {
 	Reason    check.Code          `json:"reason,omitempty"`
 	Query     string              `json:"query,omitempty"` // that the reason speaks of
 	Result    string              `json:"result,omitempty"`
+	Accepted  *credential.Digest  `json:"accepted,omitempty"` // of the response that was verified: see [Response.digest]
 
 	ResponseKey string `json:"response_key,omitempty"` // sealed; dropped when no response is taken any longer
 	ReturnURI   string `json:"return_uri,omitempty"`   // where the person's browser goes on, with a response code
@@ -165,17 +166,8 @@ func (v *Verifier) Request(ctx context.Context, requestID string) (string, error
 
 // open reads the session of a request id and refuses one that takes no response.
 func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
-	id, err := v.cfg.Store.Get(requestKey(requestID))
-	if errors.Is(err, ErrAbsent) {
-		return nil, check.Refuse(check.SessionUnknown, "", nil)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up request: %w", err)
-	}
-	s, err := v.load(string(id))
+	s, err := v.named(requestID)
 	switch {
-	case errors.Is(err, ErrAbsent):
-		return nil, check.Refuse(check.SessionUnknown, "", nil)
 	case err != nil:
 		return nil, err
 	case s.State != Verified && s.Attempts >= maxAttempts:
@@ -188,7 +180,23 @@ func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
 	return s, nil
 }
 
-func (v *Verifier) load(id string) (*stored, error) {
+// named reads the session of a request id.
+func (v *Verifier) named(requestID string) (*stored, error) {
+	id, err := v.cfg.Store.Get(requestKey(requestID))
+	if errors.Is(err, ErrAbsent) {
+		return nil, check.Refuse(check.SessionUnknown, "", nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up request: %w", err)
+	}
+	s, err := v.read(string(id))
+	if errors.Is(err, ErrAbsent) {
+		return nil, check.Refuse(check.SessionUnknown, "", nil)
+	}
+	return s, err
+}
+
+func (v *Verifier) read(id string) (*stored, error) {
 	row, err := v.cfg.Store.Get(sessionKey(id))
 	if err != nil {
 		return nil, fmt.Errorf("read session: %w", err)
@@ -249,7 +257,7 @@ func (v *Verifier) Status(ctx context.Context, client, id string) (*Status, erro
 // a return URI stays "responded" where it is verified: whoever polls learns nothing that the browser which started it did
 // not bring. A code that is not the session's is [ErrResponseCode].
 func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string) (*Status, error) {
-	s, err := v.load(id)
+	s, err := v.read(id)
 	if err != nil {
 		return nil, err
 	}
@@ -300,10 +308,10 @@ func (v *Verifier) enter(id string) (leave func()) {
 }
 
 // asked is the stored request, from the very bytes that were signed.
-func (s *session) asked() (*check.Asked, error) {
+func (v *Verifier) asked(s *session) (*check.Asked, error) {
 	payload, err := jose.PeekPayload(s.Object)
 	if err != nil {
 		return nil, fmt.Errorf("stored request: %w", err)
 	}
-	return check.ParseAsked(s.Genesis, payload)
+	return check.ParseAskedOf(v.known, s.Genesis, payload)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/verifier/check"
 )
 
@@ -32,19 +33,12 @@ type Validation struct {
 
 // Validate checks a response (the vp_token) to a request that this verifier signed, now, and keeps nothing: neither request
 // nor response, nonce nor tags. Refusals are [*check.Refusal]; [ErrForeignRequest] is for requests of others.
-func (v *Verifier) Validate(ctx context.Context, client, request string, response []byte) (*Validation, error) {
+func (v *Verifier) Validate(ctx context.Context, application, request string, response []byte) (*Validation, error) {
 	view, err := v.chain.view(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("validate: read the chain: %w", err)
 	}
-	payload, err := jose.VerifyCompact(request, openid.RequestType, func(kid string) (jose.PublicKey, error) {
-		us, _ := view.Registry.Verifier(v.cfg.DID)
-		i := slices.IndexFunc(us.Keys, func(k jose.PublicKey) bool { return kid == openid.RequestKeyID(v.cfg.DID, k.KeyID()) })
-		if i < 0 {
-			return jose.PublicKey{}, ErrForeignRequest
-		}
-		return us.Keys[i], nil
-	})
+	payload, err := v.openOwn(view, request)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForeignRequest, err)
 	}
@@ -55,12 +49,11 @@ func (v *Verifier) Validate(ctx context.Context, client, request string, respons
 	if asked.Request.ClientID != v.ClientID() {
 		return nil, ErrForeignRequest
 	}
-	select {
-	case v.checking <- struct{}{}:
-		defer func() { <-v.checking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	leave, err := v.load.enter()
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	facts, err := v.checker.Verify(ctx, asked, response)
 	if err != nil {
 		return nil, err
@@ -73,8 +66,32 @@ func (v *Verifier) Validate(ctx context.Context, client, request string, respons
 	if err != nil {
 		return nil, fmt.Errorf("validate: describe: %w", err)
 	}
-	r.Issuer, r.Audience, r.IssuedAt = v.cfg.DID, client, credential.UnixTimeOf(v.cfg.Clock())
+	r.Issuer, r.Audience, r.IssuedAt = v.cfg.DID, application, credential.UnixTimeOf(v.cfg.Clock())
 	return &Validation{Result: r}, nil
+}
+
+// openOwn is the payload of a request that a registered key of ours signed, as our client_id names it.
+func (v *Verifier) openOwn(view *client.View, request string) ([]byte, error) {
+	us, _ := view.Registry.Verifier(v.cfg.DID)
+	named, err := openid.ParseClientID(v.ClientID())
+	if err != nil {
+		return nil, err
+	}
+	if named.Scheme == openid.SchemeX509Hash {
+		return jose.VerifyCertified(request, openid.RequestType, func(c *jose.Certificate) error {
+			if c.Digest() != named.Certificate || !slices.Contains(us.Keys, c.Key) {
+				return ErrForeignRequest
+			}
+			return nil
+		})
+	}
+	return jose.VerifyCompact(request, openid.RequestType, func(kid string) (jose.PublicKey, error) {
+		i := slices.IndexFunc(us.Keys, func(k jose.PublicKey) bool { return named.KeyID(k) == kid })
+		if i < 0 {
+			return jose.PublicKey{}, ErrForeignRequest
+		}
+		return us.Keys[i], nil
+	})
 }
 
 type validationRequest struct {

@@ -17,14 +17,15 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
@@ -64,6 +65,11 @@ type Config struct {
 
 	Lifetime       time.Duration // of requests; 0: 5 minutes; at most 15
 	ResultLifetime time.Duration // of results; 0: 1 hour
+
+	// Responses are checked at a time, at most; more are told to come back ([ErrBusy]). 0: 1024.
+	Responses int
+	// WalletRate bounds how often one client may call the endpoints that are for wallets; the zero value: as often as it likes.
+	WalletRate webapi.RateConfig
 }
 
 const (
@@ -71,6 +77,7 @@ const (
 	minimumLifetime       = 10 * time.Second
 	maximumLifetime       = openid.MaxLifetime * time.Second
 	defaultResultLifetime = time.Hour
+	keptMembers           = 1 << 17 // of sets of issuers and values, some 6 MB, and as many again
 )
 
 // Verifier runs one relying party. It is safe for concurrent use.
@@ -79,12 +86,15 @@ type Verifier struct {
 	base     string // public URL without a slash at its end
 	policies map[string]*policy.Policy
 	sets     policy.Sets
+	known    check.Policies // those that this verifier asks by
 	keys     []*keys.VerifyingKey
+	trees    *tree.Sets
 	chain    *chain
 	checker  *check.Checker
 	identity *identity
 	sealer   *sealer
-	checking chan struct{} // as many places as responses are checked at a time
+	proofs   *verifying.Queue
+	load     *load
 
 	mu      sync.Mutex
 	pending map[string]int // responses being checked now, by session id
@@ -98,8 +108,9 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	v := &Verifier{
 		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy), sets: policy.SetsOf(cfg.Sets...),
-		chain:    &chain{ledger: cfg.Ledger, clock: cfg.Clock},
-		checking: make(chan struct{}, runtime.GOMAXPROCS(0)), pending: make(map[string]int),
+		known: make(check.Policies), trees: tree.NewSets(keptMembers),
+		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int),
+		proofs: verifying.NewQueue(verifying.QueueConfig{Waiting: 2 * cfg.Responses}), // a response may have several
 	}
 	var err error
 	if v.identity, err = newIdentity(&cfg); err != nil {
@@ -123,7 +134,7 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, fmt.Errorf("verifier: %w", err)
 		}
 	}
-	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Sets: v.sets, Clock: cfg.Clock}
+	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Sets: v.sets, Trees: v.trees, Clock: cfg.Clock}
 	return v, nil
 }
 
@@ -144,7 +155,10 @@ func (cfg *Config) complete() error {
 		cfg.SessionKey = make([]byte, SessionKeySize)
 		rand.Read(cfg.SessionKey)
 	}
-	if err := entry.ValidateDID(cfg.DID); err != nil {
+	if cfg.Responses == 0 {
+		cfg.Responses = defaultResponses
+	}
+	if err := errors.Join(entry.ValidateDID(cfg.DID), cfg.WalletRate.Validate()); err != nil {
 		return err
 	}
 	for _, prefix := range cfg.ReturnURIs {
@@ -168,6 +182,8 @@ func (cfg *Config) complete() error {
 		return errors.New("there are no policies or no verifying keys")
 	case cfg.Lifetime < minimumLifetime || cfg.Lifetime > maximumLifetime:
 		return fmt.Errorf("requests live %s to %s, not %s", minimumLifetime, maximumLifetime, cfg.Lifetime)
+	case cfg.Responses < 0:
+		return fmt.Errorf("%d responses at a time let nobody in", cfg.Responses)
 	case cfg.ResultLifetime < time.Minute:
 		return fmt.Errorf("results live at least a minute, not %s", cfg.ResultLifetime)
 	}

@@ -2,6 +2,7 @@ package verifier_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -42,7 +43,20 @@ func story(t *testing.T, w *world) {
 		f.Type != title.Type || len(f.Holds["zh-CN"]) == 0 || len(f.Learned["en"]) == 0 || f.Tags.Pseudonym != nil {
 		t.Errorf("result %+v", result)
 	}
+	if code := codeOf(w.respond(id, request, token)); code != "ok" || w.status(started.ID).Result != status.Result {
+		t.Errorf("the very response again, as by a wallet that lost the answer: %s", code)
+	}
+	if code := codeOf(w.verifier.Respond(t.Context(), id, verifier.Response{State: "x", Token: encode(t, token)})); code != check.SessionAnswered {
+		t.Errorf("the response again with another state: %s", code)
+	}
+	if code := codeOf(w.verifier.Respond(t.Context(), id, verifier.Response{State: request.State, Error: "access_denied"})); code != check.SessionAnswered {
+		t.Errorf("declined afterwards: %s", code)
+	}
+	w.clock.advance(5 * time.Minute)
 	if code := codeOf(w.respond(id, request, token)); code != check.SessionAnswered {
-		t.Errorf("replay: %s", code)
+		t.Errorf("the very response again, after the request expired: %s", code)
+	}
+	if code := codeOf(w.respond(id, request, w.answer(request, home, land))); code != check.SessionAnswered {
+		t.Errorf("another response: %s", code)
 	}
 }

@@ -463,8 +463,12 @@ func TestEndToEnd(t *testing.T) {
 		if code := answer(other, map[string]openid.Presentation{"residence": p}); code != "" {
 			t.Errorf("code %q", code)
 		}
+		if code := answer(other, map[string]openid.Presentation{"residence": p}); code != "" {
+			t.Errorf("the very answer again, as if the first reply was lost: code %q", code)
+		}
+		p = ledgertest.Must(adversary.Rerandomise(p))(t)
 		if code := answer(other, map[string]openid.Presentation{"residence": p}); code != "session_answered" {
-			t.Errorf("replayed: code %q", code)
+			t.Errorf("replayed in other bytes: code %q", code)
 		}
 	})
 	t.Run("proof and public values", func(t *testing.T) {

@@ -21,6 +21,8 @@ type Context struct {
 	// Disclosed are the values of the claims to disclose, from the holder's credential: exactly those. Nil puts values
 	// there that no claim has, to see whether the statement compiles; nothing fulfils the result.
 	Disclosed credential.Claims
+	// Trees makes the trees of issuers and values that are listed; nil hashes each anew.
+	Trees *tree.Sets
 }
 
 // Compiled is the part of the public inputs that follows from a statement, with the sets behind its roots.
@@ -61,7 +63,7 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	if out.Issuers, err = s.issuerTree(shape.IssuerDepth, c); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
-	b := builder{schema: c.Schema, sets: c.Sets, out: out}
+	b := builder{schema: c.Schema, sets: c.Sets, trees: c.Trees, out: out}
 	for i := range s.Clauses {
 		if err := b.add(&s.Clauses[i]); err != nil {
 			return nil, fmt.Errorf("query %.100q, clause %d on %.100q: %w", s.Query, i+1, s.Clauses[i].Claim, err)
@@ -143,6 +145,7 @@ func (s *Scope) element(verifier string, genesis credential.Digest) credential.E
 type builder struct {
 	schema                             *credential.Schema
 	sets                               Sets
+	trees                              *tree.Sets
 	out                                *Compiled
 	intervals, equalities, memberships int
 }
@@ -227,7 +230,7 @@ func (b *builder) membership(mode credential.Mode, slot int, claim credential.Cl
 	if most := b.out.Shape.Memberships; b.memberships == most {
 		return fmt.Errorf("more than %d clauses on sets: %w", most, ErrUnprovable)
 	}
-	set, err := c.valueTree(b.sets, setUse{b.out.Schema, slot}, claim)
+	set, err := c.valueTree(b.sets, b.trees, setUse{b.out.Schema, slot}, claim)
 	if err != nil {
 		return err
 	}

@@ -279,7 +279,7 @@ func (c *Clause) Values(sets Sets) ([]string, error) {
 // set is kept: it changes only when one of its issuers comes or goes.
 func (s *Statement) issuerTree(depth int, c Context) (*tree.Set, error) {
 	if s.IssuerSet.IsZero() {
-		return treeOfIssuers(depth, s.Issuers, c.Issuers)
+		return treeOfIssuers(c.Trees, depth, s.Issuers, c.Issuers)
 	}
 	set, err := c.Sets.get(s.IssuerSet, IssuerSet)
 	if err != nil {
@@ -290,14 +290,14 @@ func (s *Statement) issuerTree(depth int, c Context) (*tree.Set, error) {
 	if set.last.depth == depth && slices.Equal(set.last.good, c.Issuers) {
 		return set.last.tree, nil
 	}
-	made, err := treeOfIssuers(depth, set.document.Members, c.Issuers)
+	made, err := treeOfIssuers(nil, depth, set.document.Members, c.Issuers)
 	if err == nil {
 		set.last = issuerTree{depth, slices.Clone(c.Issuers), made}
 	}
 	return made, err
 }
 
-func treeOfIssuers(depth int, accepted, good []string) (*tree.Set, error) {
+func treeOfIssuers(trees *tree.Sets, depth int, accepted, good []string) (*tree.Set, error) {
 	ids := make([]credential.Element, 0, len(good))
 	for _, did := range good {
 		if _, found := slices.BinarySearch(accepted, did); !found {
@@ -305,7 +305,7 @@ func treeOfIssuers(depth int, accepted, good []string) (*tree.Set, error) {
 		}
 		ids = append(ids, credential.IssuerID(did))
 	}
-	set, err := tree.NewSetOfDepth(depth, ids)
+	set, err := trees.Of(depth, ids)
 	if err != nil {
 		return nil, fmt.Errorf("issuers in good standing: %w", err)
 	}
@@ -314,9 +314,9 @@ func treeOfIssuers(depth int, accepted, good []string) (*tree.Set, error) {
 
 // valueTree is the tree over the values of a clause. That of a set is kept: hashing thousands of values takes long, and
 // the same policy is compiled again for each request and response.
-func (c *Clause) valueTree(sets Sets, use setUse, claim credential.ClaimType) (*tree.Set, error) {
+func (c *Clause) valueTree(sets Sets, trees *tree.Sets, use setUse, claim credential.ClaimType) (*tree.Set, error) {
 	if c.InSet.IsZero() {
-		return treeOf(c.In, claim)
+		return treeOf(trees, c.In, claim)
 	}
 	set, err := sets.get(c.InSet, ValueSet)
 	if err != nil {
@@ -327,7 +327,7 @@ func (c *Clause) valueTree(sets Sets, use setUse, claim credential.ClaimType) (*
 	if kept, ok := set.trees[use]; ok {
 		return kept, nil
 	}
-	made, err := treeOf(set.document.Members, claim)
+	made, err := treeOf(nil, set.document.Members, claim)
 	if err != nil {
 		return nil, fmt.Errorf("set %s: %w", set.digest, err)
 	}
@@ -338,7 +338,7 @@ func (c *Clause) valueTree(sets Sets, use setUse, claim credential.ClaimType) (*
 	return made, nil
 }
 
-func treeOf(values []string, claim credential.ClaimType) (*tree.Set, error) {
+func treeOf(trees *tree.Sets, values []string, claim credential.ClaimType) (*tree.Set, error) {
 	members := make([]credential.Element, 0, len(values))
 	for _, v := range values {
 		e, err := claim.Encode(v)
@@ -347,7 +347,7 @@ func treeOf(values []string, claim credential.ClaimType) (*tree.Set, error) {
 		}
 		members = append(members, e)
 	}
-	set, err := tree.NewSet(members)
+	set, err := trees.Of(credential.SetDepth, members)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnprovable, err)
 	}

@@ -1,5 +1,5 @@
 // Package bench measures what operators and citizens wait for: proving and verifying, the sizes of keys and proofs, the
-// throughput of the ledger, the work of a wallet on trees, and imports. Everything is the real thing: development keys, a statement
+// throughput of the ledger and of a verifier, the work of a wallet on trees, and imports. Everything is the real thing: development keys, a statement
 // compiled from a policy, a ledger on Pebble with synced commits in a temporary folder.
 package bench
 
@@ -84,6 +84,8 @@ func Run(ctx context.Context, cfg Config) error {
 	defer closeLedgers()
 	imports, closeImports := importMeasures(min(cfg.Runs, 3), filepath.Join(dir, "issuer"), proofs)
 	defer closeImports()
+	verifiers, closeVerifiers := verifierMeasures(cfg.Runs, presentations, filepath.Join(dir, "verifier"), proofs)
+	defer closeVerifiers()
 	scale, closeScale := scaleMeasures(cfg, filepath.Join(dir, "scale"))
 	defer closeScale()
 	measures := slices.Concat(
@@ -93,6 +95,7 @@ func Run(ctx context.Context, cfg Config) error {
 		ledgers,
 		treeMeasures(cfg.Runs),
 		imports,
+		verifiers,
 		scale,
 	)
 	done := 0

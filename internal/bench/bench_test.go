@@ -61,6 +61,23 @@ func TestImportFigure(t *testing.T) {
 	}
 }
 
+// Every figure of the verifier, of fewer people.
+func TestVerifierFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("proves")
+	}
+	list, closed := verifierMeasures(1, 12, t.TempDir(), newProofs(t.Context(), t.TempDir(), func(string) {}))
+	defer closed()
+	for _, m := range list {
+		if f, err := m.measure(t.Context()); err != nil || f.Median <= 0 || !strings.HasPrefix(f.Name, "verifier_") {
+			t.Errorf("%s: %+v, %v", m.name, f, err)
+		}
+	}
+	if len(list) != 12 {
+		t.Errorf("%d figures, want 12", len(list))
+	}
+}
+
 // A plain run leaves large chains out; one of a few leaves has all their figures, opened in this process.
 func TestScaleFigures(t *testing.T) {
 	if testing.Short() {

@@ -100,6 +100,11 @@ func (s *story) refuseReuse(ctx context.Context) error {
 	if err != nil || !reply.Accepted() {
 		return fmt.Errorf("the captured answer should have been good once: %v", err)
 	}
+	for query, p := range captured { // in other bytes: the very same would hear the first answer again, and change nothing
+		if captured[query], err = adversary.Rerandomise(p); err != nil {
+			return err
+		}
+	}
 	if reply, err = send(request); err != nil || reply.Accepted() {
 		return mustRefuse("a replayed presentation", check.SessionAnswered, err)
 	}

@@ -196,7 +196,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	}
 	party := verifier.Config{
 		DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger(),
-		ClientIDScheme: cfg.ClientIDScheme, PlainResponses: cfg.PlainResponses, ReturnURIs: cfg.ReturnURIs,
+		ClientIDScheme: cfg.ClientIDScheme, PlainResponses: cfg.PlainResponses, ReturnURIs: cfg.ReturnURIs, WalletRate: cfg.WalletRate, Responses: cfg.Responses,
 	}
 	if party.Certificates, err = readCertificates(cfg.Certificates); err != nil {
 		return err

@@ -117,6 +117,8 @@ type VerifierConfig struct {
 	Certificates   string              `json:"certificates,omitempty"`
 	PlainResponses bool                `json:"plain_responses,omitempty"` // wallets do not encrypt what they answer
 	ReturnURIs     []string            `json:"return_uris,omitempty"`     // prefixes, ending in /, of where wallets send people back to
+	WalletRate     webapi.RateConfig   `json:"wallet_rate,omitzero"`      // as an agency's
+	Responses      int                 `json:"responses,omitempty"`       // that are checked at a time; 1024 if left out
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -182,17 +184,17 @@ func (c *IssuerConfig) complete(at func(*string)) error {
 	c.Listen.resolve(at)
 	return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 		files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-		list(at, "schemas", c.Schemas), c.validateAccess(), c.validateRate(), c.validateWebhooks())
+		list(at, "schemas", c.Schemas), c.validateAccess(), validateRate(&c.WalletRate), c.validateWebhooks())
 }
 
 // defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
 var defaultWalletRate = webapi.RateConfig{PerSecond: 10, Burst: 100}
 
-func (c *IssuerConfig) validateRate() error {
-	if c.WalletRate == (webapi.RateConfig{}) {
-		c.WalletRate = defaultWalletRate
+func validateRate(c *webapi.RateConfig) error {
+	if *c == (webapi.RateConfig{}) {
+		*c = defaultWalletRate
 	}
-	if err := c.WalletRate.Validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return fmt.Errorf("wallet_rate: %w", err)
 	}
 	return nil
@@ -221,7 +223,8 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		at(&c.Certificates)
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
-			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity())
+			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
+			validateRate(&c.WalletRate), validateResponses(c.Responses))
 	})
 }
 
@@ -387,4 +390,11 @@ func (l *Listen) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("listen.certificate and listen.key: %w", err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
+}
+
+func validateResponses(n int) error {
+	if n < 0 || n > 1<<16 {
+		return fmt.Errorf("responses is %d: want 1 to %d, or leave it out", n, 1<<16)
+	}
+	return nil
 }

@@ -103,7 +103,14 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 			t.Errorf("%s: %+v, %v", more, c, err)
 		}
 	}
-	write(role + `}`)
+	write(party + `,"wallet_rate":{"per_second":0,"burst":5},"responses":-1}`)
+	_, err = ReadVerifierConfig(path)
+	refused(t, err, "wallet_rate: a rate of 0 a second and 5 at once")
+	refused(t, err, "responses is -1")
+	write(party + `}`)
+	if c, err := ReadVerifierConfig(path); err != nil || c.WalletRate != defaultWalletRate {
+		t.Errorf("%+v, %v", c.WalletRate, err)
+	}
 	_, err = ReadCosignerConfig(path)
 	refused(t, err, "unknown member")
 }

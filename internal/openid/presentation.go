@@ -84,11 +84,16 @@ type SetsLocation struct {
 
 // RegisteredPolicy is the policy that the request carries, and where its sets are: empty if it names none.
 func (r *RequestObject) RegisteredPolicy() (p *policy.Policy, setsURI string, err error) {
+	return r.ReadPolicy(policy.Parse)
+}
+
+// ReadPolicy is RegisteredPolicy for callers that know a policy by its text.
+func (r *RequestObject) ReadPolicy(parse func(text []byte) (*policy.Policy, error)) (p *policy.Policy, setsURI string, err error) {
 	infos := r.VerifierInfo
 	if len(infos) == 0 || len(infos) > 2 || infos[0].Format != PolicyInfo || len(infos) == 2 && infos[1].Format != SetsInfo {
 		return nil, "", errors.New("verifier_info must have the policy, where its sets are, and nothing else")
 	}
-	if p, err = policy.Parse(infos[0].Data); err != nil {
+	if p, err = parse(infos[0].Data); err != nil {
 		return nil, "", fmt.Errorf("verifier_info: %w", err)
 	}
 	if named := len(p.SetUses()) > 0; named != (len(infos) == 2) {
@@ -307,10 +312,28 @@ type Presentation struct {
 // MaxResponse bounds a response, in bytes.
 const MaxResponse = 64 << 10
 
+// maxPresentations is more than a request asks for and than fit into a response with proofs. Empty ones take three bytes each
+// there, and a thousand times that here.
+const maxPresentations = 128
+
 // ParseVPToken reads a response strictly: our format is ours to be strict about.
 func ParseVPToken(text []byte) (VPToken, error) {
 	if len(text) > MaxResponse {
 		return nil, fmt.Errorf("response of %d bytes, at most %d", len(text), MaxResponse)
+	}
+	var all map[string][]json.RawMessage
+	if json.Unmarshal(text, &all) == nil { // else the strict parser says what is wrong
+		count := 0
+		for _, list := range all {
+			count += len(list)
+		}
+		if count > maxPresentations {
+			return nil, fmt.Errorf("response of %d presentations, at most %d", count, maxPresentations)
+		}
+	}
+	var canonical VPToken
+	if credential.ParseCanonical(text, &canonical) == nil { // most are, and that is read in a fraction of the time
+		return canonical, nil
 	}
 	var token VPToken
 	if err := credential.ParseStrict(text, &token); err != nil {

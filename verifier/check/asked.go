@@ -16,25 +16,52 @@ type Asked struct {
 	Request   *openid.RequestObject
 	Policy    *policy.Policy
 	challenge credential.Element
+	digest    credential.Digest // of the policy
 }
 
 // ParseAsked reads the payload of a request object of ours.
 func ParseAsked(genesis credential.Digest, payload []byte) (*Asked, error) {
+	return ParseAskedOf(nil, genesis, payload)
+}
+
+// Policies are known ones by the SHA-256 of their canonical text, which is their digest. They must not be changed.
+type Policies map[credential.Digest]*policy.Policy
+
+// ParseAskedOf is [ParseAsked] for requests that carry known policies, mostly: these are not parsed again.
+func ParseAskedOf(known Policies, genesis credential.Digest, payload []byte) (*Asked, error) {
 	request, err := openid.ParseRequestObject(payload)
 	if err != nil {
 		return nil, err
 	}
-	return NewAsked(genesis, request)
+	return newAsked(known, genesis, request)
+}
+
+// parse is the policy with that text, and its digest.
+func (known Policies) parse(text []byte) (*policy.Policy, credential.Digest, error) {
+	digest := credential.DigestOf(text)
+	if p, ok := known[digest]; ok {
+		return p, digest, nil
+	}
+	p, err := policy.Parse(text)
+	if err != nil {
+		return nil, digest, err
+	}
+	digest, err = p.Digest() // the text may be formatted freely
+	return p, digest, err
 }
 
 // NewAsked checks that a request is one that we make: our format and circuit only, one statement for each query of the
 // policy it carries.
 func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked, error) {
-	p, _, err := request.RegisteredPolicy()
-	if err != nil {
-		return nil, fmt.Errorf("request: %w", err)
-	}
-	digest, err := p.Digest()
+	return newAsked(nil, genesis, request)
+}
+
+func newAsked(known Policies, genesis credential.Digest, request *openid.RequestObject) (*Asked, error) {
+	var digest credential.Digest
+	p, _, err := request.ReadPolicy(func(text []byte) (p *policy.Policy, err error) {
+		p, digest, err = known.parse(text)
+		return p, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
@@ -57,7 +84,7 @@ func NewAsked(genesis credential.Digest, request *openid.RequestObject) (*Asked,
 	if err := request.CanReceive(); err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
-	a := &Asked{Genesis: genesis, Request: request, Policy: p}
+	a := &Asked{Genesis: genesis, Request: request, Policy: p, digest: digest}
 	if a.challenge, err = request.Challenge(genesis); err != nil {
 		return nil, fmt.Errorf("request: challenge: %w", err)
 	}

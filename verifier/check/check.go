@@ -7,9 +7,11 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/bulla-id/bulla/circuits/keys"
@@ -17,6 +19,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -45,6 +48,10 @@ type Checker struct {
 	// Sets has the sets that the policies name. Nobody can change one under its digest. Nil where they name none.
 	Sets  policy.Sets
 	Clock func() time.Time
+	Trees *tree.Sets // of issuers and values that statements name again and again; nil: each is hashed anew
+	// Prove checks a zk proof as [verifying.Verify] does, which it is if nil. It may be called for several proofs of one
+	// response at once.
+	Prove func(ctx context.Context, key *keys.VerifyingKey, public []credential.Element, proof []byte) error
 }
 
 // Fact is what one presentation proved.
@@ -86,17 +93,29 @@ func (c *Checker) Verify(ctx context.Context, asked *Asked, response []byte) ([]
 	if err := tagsDiffer(facts); err != nil {
 		return nil, err
 	}
+	used := make([]*keys.VerifyingKey, len(answers))
 	for i, a := range answers {
-		key, err := c.key(ctx, a.query, now)
-		if err != nil {
+		if used[i], err = c.key(ctx, a.query, now); err != nil {
 			return nil, err
 		}
-		facts[i].VerifyingKey = key.Digest()
-		if err := prove(key, &public[i], a); err != nil {
-			return nil, err
-		}
+		facts[i].VerifyingKey = used[i].Digest()
+	}
+	if err := c.proveAll(ctx, used, public, answers); err != nil {
+		return nil, err
 	}
 	return facts, nil
+}
+
+// proveAll checks the proofs of a response and returns what is wrong with the first that is not good.
+func (c *Checker) proveAll(ctx context.Context, used []*keys.VerifyingKey, public []presentation.Public, answers []answer) error {
+	errs := make([]error, len(answers))
+	var all sync.WaitGroup
+	for i := range answers[1:] {
+		all.Go(func() { errs[1+i] = c.prove(ctx, used[1+i], &public[1+i], answers[1+i]) })
+	}
+	errs[0] = c.prove(ctx, used[0], &public[0], answers[0])
+	all.Wait()
+	return cmp.Or(errs...)
 }
 
 // fitTogether checks what the presentations of one response have in common: one number drawn for it, one holder, and
@@ -153,7 +172,7 @@ func (c *Checker) recompute(ctx context.Context, asked *Asked, a answer, now tim
 	if err := validateDisclosed(s, &schema.Schema, a.Disclosed); err != nil {
 		return refuse(DisclosureMismatch, err)
 	}
-	compiled, err := s.Compile(policy.Context{Genesis: asked.Genesis, Schema: &schema.Schema, Sets: c.Sets, Issuers: issuers, Disclosed: disclosedOf(a)})
+	compiled, err := s.Compile(policy.Context{Genesis: asked.Genesis, Schema: &schema.Schema, Sets: c.Sets, Trees: c.Trees, Issuers: issuers, Disclosed: disclosedOf(a)})
 	if err != nil { // we asked for it, so this is our failure
 		return Fact{}, presentation.Public{}, fmt.Errorf("compile what was asked: %w", err)
 	}
@@ -246,8 +265,14 @@ func Listed(list []entry.VerifyingKey, key *keys.VerifyingKey, at time.Time) boo
 }
 
 // prove checks the zk proof.
-func prove(key *keys.VerifyingKey, public *presentation.Public, a answer) error {
-	switch err := verifying.Verify(key, public.Vector(), a.proof); {
+func (c *Checker) prove(ctx context.Context, key *keys.VerifyingKey, public *presentation.Public, a answer) error {
+	check := c.Prove
+	if check == nil {
+		check = func(_ context.Context, key *keys.VerifyingKey, public []credential.Element, proof []byte) error {
+			return verifying.Verify(key, public, proof)
+		}
+	}
+	switch err := check(ctx, key, public.Vector(), a.proof); {
 	case err == nil:
 		return nil
 	case errors.Is(err, verifying.ErrProofMalformed):

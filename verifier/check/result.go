@@ -81,12 +81,8 @@ type ChainTerms struct {
 
 // NewResult describes checked facts. Issuer, audience, times and session are the caller's to fill in.
 func NewResult(asked *Asked, facts []Fact, terms ChainTerms) (*Result, error) {
-	digest, err := asked.Policy.Digest()
-	if err != nil {
-		return nil, err
-	}
 	r := &Result{
-		Genesis: asked.Genesis, Dev: terms.Dev, Policy: asked.Policy.ID, PolicyDigest: digest,
+		Genesis: asked.Genesis, Dev: terms.Dev, Policy: asked.Policy.ID, PolicyDigest: asked.digest,
 		RetentionDays: asked.Policy.RetentionDays, OnePerson: !asked.Policy.SeveralPersons,
 	}
 	for _, f := range facts {

@@ -1,10 +1,9 @@
 package store_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"slices"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/verifier/store"
+	"github.com/bulla-id/bulla/verifier/store/storetest"
 )
 
 func openMem(t *testing.T, fs vfs.FS) *store.Pebble {
@@ -26,136 +26,27 @@ func openMem(t *testing.T, fs vfs.FS) *store.Pebble {
 	return s
 }
 
-// contract is what every verifier.Store promises.
-func contract(t *testing.T, open func(*testing.T) verifier.Store) {
-	set := func(pairs ...string) map[string][]byte {
-		m := make(map[string][]byte)
-		for i := 0; i < len(pairs); i += 2 {
-			m[pairs[i]] = []byte(pairs[i+1])
-		}
-		return m
-	}
-	must := func(t *testing.T, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Run("rows", func(t *testing.T) {
-		s := open(t)
-		if _, err := s.Get("a"); !errors.Is(err, verifier.ErrAbsent) {
-			t.Errorf("absent row: %v", err)
-		}
-		must(t, s.Commit(verifier.Batch{Set: set("a", "1", "b", "")}))
-		for key, want := range map[string]string{"a": "1", "b": ""} {
-			if got, err := s.Get(key); err != nil || string(got) != want {
-				t.Errorf("%s: %q, %v", key, got, err)
-			}
-		}
-		got, _ := s.Get("a")
-		got[0] = 'x'
-		if again, _ := s.Get("a"); string(again) != "1" {
-			t.Error("a caller can change a row in place")
-		}
-		must(t, s.Commit(verifier.Batch{Delete: []string{"a", "never"}, Set: set("b", "2")}))
-		if _, err := s.Get("a"); !errors.Is(err, verifier.ErrAbsent) {
-			t.Errorf("deleted row: %v", err)
-		}
-	})
-	t.Run("conditions", func(t *testing.T) {
-		s := open(t)
-		must(t, s.Commit(verifier.Batch{Set: set("session", "open", "tag1", "x")}))
-		var taken *verifier.TakenError
-		err := s.Commit(verifier.Batch{Same: set("session", "open"), Absent: []string{"tag0", "tag1"}, Set: set("tag0", "x", "session", "done")})
-		if !errors.As(err, &taken) || taken.Key != "tag1" {
-			t.Errorf("taken tag: %v", err)
-		}
-		if bytes.Contains([]byte(err.Error()), []byte("tag1")) {
-			t.Error("the error quotes the tag")
-		}
-		if _, err := s.Get("tag0"); !errors.Is(err, verifier.ErrAbsent) {
-			t.Error("a refused batch left something behind")
-		}
-		// A request that was answered is told so, rather than that its tags are used.
-		if err := s.Commit(verifier.Batch{Same: set("session", "other"), Absent: []string{"tag1"}}); !errors.Is(err, verifier.ErrChanged) {
-			t.Errorf("changed row: %v", err)
-		}
-		if err := s.Commit(verifier.Batch{Same: set("nothing", "")}); !errors.Is(err, verifier.ErrChanged) {
-			t.Errorf("row that is gone: %v", err)
-		}
-		must(t, s.Commit(verifier.Batch{Same: set("session", "open"), Absent: []string{"tag0"}, Set: set("session", "done", "tag0", "x")}))
-	})
-	t.Run("each", func(t *testing.T) {
-		s := open(t)
-		must(t, s.Commit(verifier.Batch{Set: set("a/2", "2", "a/1", "1", "b", "3", "a", "0", "a/3", "3")}))
-		var seen []string
-		stop := errors.New("enough")
-		err := s.Each("a/", func(key string, value []byte) error {
-			seen = append(seen, key+string(value))
-			if key == "a/2" {
-				return stop
-			}
-			return nil
-		})
-		if !errors.Is(err, stop) || !slices.Equal(seen, []string{"a/11", "a/22"}) {
-			t.Errorf("saw %v, %v", seen, err)
-		}
-	})
-	t.Run("one of many wins", func(t *testing.T) {
-		s := open(t)
-		must(t, s.Commit(verifier.Batch{Set: set("session", "open")}))
-		var wg sync.WaitGroup
-		var won, lost atomic.Int32
-		for i := range 64 {
-			wg.Go(func() {
-				b := verifier.Batch{Absent: []string{"tag"}, Set: set("tag", fmt.Sprint(i))}
-				if i%2 == 0 {
-					b = verifier.Batch{Same: set("session", "open"), Absent: []string{"tag"}, Set: set("session", fmt.Sprint(i), "tag", fmt.Sprint(i))}
-				}
-				err := s.Commit(b)
-				var taken *verifier.TakenError
-				switch {
-				case err == nil:
-					won.Add(1)
-				case errors.As(err, &taken) || errors.Is(err, verifier.ErrChanged):
-					lost.Add(1)
-				}
-			})
-		}
-		wg.Wait()
-		if won.Load() != 1 || lost.Load() != 63 {
-			t.Errorf("%d won, %d lost", won.Load(), lost.Load())
-		}
-	})
-}
-
 func TestMemory(t *testing.T) {
-	contract(t, func(*testing.T) verifier.Store { return store.NewMemory() })
+	storetest.Run(t, func(*testing.T) verifier.Store { return store.NewMemory() })
 }
 
 func TestPebble(t *testing.T) {
-	contract(t, func(t *testing.T) verifier.Store { return openMem(t, vfs.NewMem()) })
+	storetest.Run(t, func(t *testing.T) verifier.Store { return openMem(t, vfs.NewMem()) })
+	storetest.RunDurable(t, func(*testing.T) storetest.Disk {
+		return &disk{fs: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(5, 6))}
+	})
 }
 
-// What Commit returned nil for is there after a power cut.
-func TestPowerCut(t *testing.T) {
-	fs := vfs.NewCrashableMem()
-	s := openMem(t, fs)
-	for i := range 50 {
-		key := fmt.Sprintf("tag/%d", i)
-		if err := s.Commit(verifier.Batch{Absent: []string{key}, Set: map[string][]byte{key: {1}}}); err != nil {
-			t.Fatal(err)
-		}
-		if i%10 != 9 {
-			continue
-		}
-		after := openMem(t, fs.CrashClone(vfs.CrashCloneCfg{}))
-		for j := range i + 1 {
-			if _, err := after.Get(fmt.Sprintf("tag/%d", j)); err != nil {
-				t.Fatalf("cut after %d: tag %d: %v", i+1, j, err)
-			}
-		}
-	}
+// disk is one in memory, of which a power cut leaves what was synced and some of the rest.
+type disk struct {
+	fs  *vfs.MemFS
+	rng *rand.Rand
+}
+
+func (d *disk) Open(t *testing.T) verifier.Store { return openMem(t, d.fs) }
+
+func (d *disk) Cut(*testing.T) {
+	d.fs = d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: d.rng.IntN(101), RNG: d.rng})
 }
 
 // After a write that failed the store refuses everything; opened again it has all that was acknowledged.
@@ -192,5 +83,51 @@ func TestFailedWrite(t *testing.T) {
 	}
 	if _, err := again.Get("later"); !errors.Is(err, verifier.ErrAbsent) {
 		t.Errorf("a refused row is there: %v", err)
+	}
+}
+
+// Whichever write or sync fails while many commit at once: what was acknowledged is there when the store is opened again,
+// and no batch by halves.
+func TestNthWriteFails(t *testing.T) {
+	for n := range int64(24) {
+		mem := vfs.NewCrashableMem()
+		var count atomic.Int64
+		count.Store(-1 << 60)
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && count.Add(1) == n+1 {
+				return errorfs.ErrInjected
+			}
+			return nil
+		}))
+		s, err := store.Open(store.Config{Dir: "db", FS: fs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count.Store(0)
+		var wg sync.WaitGroup
+		var acknowledged [8][40]bool
+		for client := range acknowledged {
+			wg.Go(func() {
+				for i := range acknowledged[client] {
+					a, b := fmt.Sprintf("tag/%d-%d", client, i), fmt.Sprintf("session/%d-%d", client, i)
+					err := s.Commit(verifier.Batch{Absent: []string{a}, Set: map[string][]byte{a: {}, b: {}}})
+					if acknowledged[client][i] = err == nil; err != nil {
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		_ = s.Close()
+		again := openMem(t, mem.CrashClone(vfs.CrashCloneCfg{}))
+		for client := range acknowledged {
+			for i, want := range acknowledged[client] {
+				_, err1 := again.Get(fmt.Sprintf("tag/%d-%d", client, i))
+				_, err2 := again.Get(fmt.Sprintf("session/%d-%d", client, i))
+				if want && err1 != nil || (err1 == nil) != (err2 == nil) {
+					t.Fatalf("write %d failed: tag %d-%d, acknowledged %v: %v, %v", n, client, i, want, err1, err2)
+				}
+			}
+		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 
+	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"github.com/bulla-id/bulla/circuits/presentation"
@@ -150,6 +152,32 @@ func TamperProof(p openid.Presentation) (openid.Presentation, error) {
 	}
 	proof[0] ^= 0x40 // which of the two y a compressed point means
 	p.Proof = openid.EncodeBytes(proof)
+	return p, nil
+}
+
+// Rerandomise is the presentation with its proof in other bytes, which anybody can write who has seen it, and which proves
+// the same: A times 2, B times 1/2.
+func Rerandomise(p openid.Presentation) (openid.Presentation, error) {
+	proof, err := credential.ParseBase64(p.Proof, openid.ProofSize)
+	if err != nil {
+		return p, err
+	}
+	var a bn254.G1Affine
+	var b bn254.G2Affine
+	if _, err := a.SetBytes(proof[:bn254.SizeOfG1AffineCompressed]); err != nil {
+		return p, err
+	}
+	rest := proof[bn254.SizeOfG1AffineCompressed:]
+	if _, err := b.SetBytes(rest[:bn254.SizeOfG2AffineCompressed]); err != nil {
+		return p, err
+	}
+	var half fr.Element
+	half.SetUint64(2)
+	half.Inverse(&half)
+	a.Double(&a)
+	b.ScalarMultiplication(&b, half.BigInt(new(big.Int)))
+	first, second := a.Bytes(), b.Bytes()
+	p.Proof = openid.EncodeBytes(slices.Concat(first[:], second[:], rest[bn254.SizeOfG2AffineCompressed:]))
 	return p, nil
 }
 
