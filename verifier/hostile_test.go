@@ -201,6 +201,7 @@ func TestSlowBodies(t *testing.T) {
 		held, _ := w.verifier.Held()
 		return held == 0 && runtime.NumGoroutine() <= before+5
 	})
+	w.verifier.Impatient(time.Minute, 1<<20)
 	server := "http://" + listener.Addr().String()
 	r, err := http.Post(server+list[0].path, formType, strings.NewReader(list[0].form)) // one that is not slow, on a connection that is kept
 	if err != nil || r.StatusCode != http.StatusOK {
