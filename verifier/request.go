@@ -19,6 +19,9 @@ const (
 	responsePath = "/oid4vp/responses/"
 )
 
+// PagePath is where pages of sessions are, below the public URL. Package web has them; who serves this verifier mounts them there.
+const PagePath = "/verify"
+
 // systemID is the name of the one proof system in our queries.
 const systemID = "zk"
 

@@ -51,13 +51,13 @@ type Visit struct {
 // /button.js.
 type Verification struct {
 	visits Visits
-	base   string // where it is mounted, without a slash at the end
+	base   string // of the paths that it answers, without a slash at the end
 	logger *slog.Logger
 	page   *template.Template
 	files  map[string]asset
 }
 
-// NewVerification makes the pages, mounted at the path base, as in /verify.
+// NewVerification makes the pages, mounted at the path base, as in /verify. A proxy may have taken off what comes before it.
 func NewVerification(visits Visits, base string, logger *slog.Logger) *Verification {
 	v := &Verification{visits: visits, base: base, logger: logger, page: pages.Lookup("verification.html"), files: make(map[string]asset)}
 	for _, name := range []string{"icon.svg", "verification.css", "verification.js", "button.js"} {
@@ -82,18 +82,18 @@ func (v *Verification) Handler() http.Handler {
 type view struct {
 	words
 	*Visit
-	Base, Page, Language, Other string
+	Page, Language, Other       string
 	Code                        template.URL // of the request, as an image
 	Link                        template.URL // openid4vp:, which templates would not let through
-	Icon, Style, Script         string       // addresses
+	Icon, Style, Script         string       // addresses, relative to the page's
 	Problem                     string       // key of the texts, if there is nothing to show
 }
 
 func (v *Verification) view(r *http.Request) view {
 	language := languageOf(r)
-	address := func(name string) string { return v.base + "/" + name + "?v=" + v.files[name].version() }
+	address := func(name string) string { return name + "?v=" + v.files[name].version() }
 	return view{
-		words: words{language}, Base: v.base, Page: r.PathValue("id"), Language: language, Other: other(language),
+		words: words{language}, Page: r.PathValue("id"), Language: language, Other: other(language),
 		Icon: address("icon.svg"), Style: address("verification.css"), Script: address("verification.js"),
 	}
 }
@@ -195,5 +195,7 @@ func (v *Verification) cancel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "try again", http.StatusServiceUnavailable)
 		return
 	}
-	http.Redirect(w, r, v.base+"/"+url.PathEscape(page)+"?lang="+languageOf(r), http.StatusSeeOther)
+	// Relative, as a proxy may have taken the beginning of the path off.
+	w.Header().Set("Location", "../"+url.PathEscape(page)+"?lang="+languageOf(r))
+	w.WriteHeader(http.StatusSeeOther)
 }

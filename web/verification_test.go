@@ -122,8 +122,8 @@ func TestPage(t *testing.T) {
 				t.Errorf("%s is %q", header, response.Header.Get(header))
 			}
 		}
-		for _, address := range regexp.MustCompile(`(?:src|href)="(/verify/[^"]+\?v=[^"]+)"`).FindAllStringSubmatch(page, -1) {
-			response, _ := get(t, s.URL+address[1])
+		for _, address := range regexp.MustCompile(`(?:src|href)="([a-z.]+\?v=[^"]+)"`).FindAllStringSubmatch(page, -1) {
+			response, _ := get(t, s.URL+"/verify/"+address[1])
 			if response.StatusCode != http.StatusOK || !strings.Contains(response.Header.Get("Cache-Control"), "immutable") {
 				t.Errorf("%s: %s, %s", address[1], response.Status, response.Header.Get("Cache-Control"))
 			}
@@ -195,7 +195,7 @@ func TestCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusSeeOther || response.Header.Get("Location") != "/verify/p?lang=zh-CN" || len(v.cancelled) != 1 {
+	if response.StatusCode != http.StatusSeeOther || response.Header.Get("Location") != "../p?lang=zh-CN" || len(v.cancelled) != 1 {
 		t.Errorf("%s to %s, %v", response.Status, response.Header.Get("Location"), v.cancelled)
 	}
 	if response, _ := get(t, s.URL+"/verify/p/cancel"); response.StatusCode != http.StatusMethodNotAllowed && response.StatusCode != http.StatusNotFound {
