@@ -22,6 +22,9 @@ const (
 	setPath      = "/oid4vp/sets/"
 )
 
+// PagePath is where pages of sessions are, below the public URL. Package web has them; who serves this verifier mounts them there.
+const PagePath = "/verify"
+
 // systemID is the name of the one proof system in our queries.
 const systemID = "zk"
 

@@ -17,7 +17,7 @@ import (
 // State is where a session is in its life.
 type State string
 
-// The states. Verified and expired are final; rejected is final only where the status says so: a refused response
+// The states. Verified, expired and cancelled are final; rejected is final only where the status says so: a refused response
 // consumes nothing, so that the wallet may mend it (a root that grew too old) while the request lives.
 const (
 	Created   State = "created"   // nobody has fetched the request
@@ -26,6 +26,7 @@ const (
 	Verified  State = "verified"  // there is a result
 	Rejected  State = "rejected"  // the last response was refused
 	Expired   State = "expired"   // nobody answered in time, or not well
+	Cancelled State = "cancelled" // application or person ended it
 )
 
 // maxAttempts is how many responses to one request may be refused.
@@ -37,6 +38,7 @@ type session struct {
 	Version   int                 `json:"version"` // 1
 	ID        string              `json:"id"`      // for the application
 	RequestID string              `json:"request_id"`
+	Page      string              `json:"page"`   // names the person's page
 	Client    string              `json:"client"` // the application that asked; nobody else may read
 	Policy    string              `json:"policy"`
 	Genesis   credential.Digest   `json:"genesis"`
@@ -75,6 +77,7 @@ type Started struct {
 	ID          string              `json:"id"`
 	RequestLink string              `json:"request_link"` // for a QR code or a button: openid4vp://…
 	RequestURI  string              `json:"request_uri"`
+	PageURI     string              `json:"page_uri"` // where to send a person who has no other page of yours
 	ExpiresAt   credential.UnixTime `json:"expires_at"`
 	State       State               `json:"state"`
 }
@@ -114,7 +117,7 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 	if err != nil {
 		return nil, err
 	}
-	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created, ReturnURI: ask.ReturnURI}
+	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Page: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created, ReturnURI: ask.ReturnURI}
 	request, err := v.newRequest(view, p, s.RequestID, v.cfg.Clock(), lifetime)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
@@ -132,15 +135,21 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 		return nil, fmt.Errorf("start session: %w", err)
 	}
 	err = v.cfg.Store.Commit(Batch{
-		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID)},
-		Set:    map[string][]byte{sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {}},
+		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID), pageKey(s.Page)},
+		Set: map[string][]byte{
+			sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start session: store: %w", err)
 	}
-	uri := v.base + requestPath + s.RequestID
-	link := openid.RequestReference{ClientID: v.ClientID(), URI: uri, Post: true}.Link()
-	return &Started{s.ID, link, uri, s.ExpiresAt, Created}, nil
+	return &Started{s.ID, v.requestLink(&s), v.requestURI(&s), v.base + PagePath + "/" + s.Page, s.ExpiresAt, Created}, nil
+}
+
+func (v *Verifier) requestURI(s *session) string { return v.base + requestPath + s.RequestID }
+
+func (v *Verifier) requestLink(s *session) string {
+	return openid.RequestReference{ClientID: v.ClientID(), URI: v.requestURI(s), Post: true}.Link()
 }
 
 // ErrLifetime is returned for lifetimes that requests may not have.
@@ -264,6 +273,10 @@ func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string
 	if s.Client != client {
 		return nil, fmt.Errorf("session of another application: %w", ErrAbsent)
 	}
+	return v.status(s, responseCode)
+}
+
+func (v *Verifier) status(s *stored, responseCode string) (*Status, error) {
 	status := &Status{ID: s.ID, Policy: s.Policy, State: s.State, Final: s.Final, ExpiresAt: s.ExpiresAt, Result: s.Result}
 	if s.Reason != "" && s.State != Verified {
 		status.Reason = &Reason{s.Reason, s.Query, s.Reason.Text()}
@@ -275,7 +288,7 @@ func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string
 	case s.State == Verified && s.ReturnURI != "" && !coded:
 		status.State, status.Final, status.Result = Responded, false, ""
 	case s.Final:
-	case v.isPending(id):
+	case v.isPending(s.ID):
 		status.State = Responded
 	case !v.cfg.Clock().Before(s.ExpiresAt.Time()):
 		status.Final = true

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,6 +151,7 @@ func (c *party) found(keys *setup.Development) (err error) {
 	c.cfg = verifier.Config{
 		DID: service, PublicURL: address, SigningKey: signing, ResultKey: results, Policies: []*policy.Policy{c.policy()},
 		VerifyingKeys: [][]byte{vk.Bytes()}, Authority: &webapi.Authority{Key: access, Issuer: address, Audience: address, Clock: time.Now}, Lifetime: 15 * time.Minute,
+		SessionKey: make([]byte, verifier.SessionKeySize), // the same in each round
 	}
 	text, err := c.cfg.Policies[0].Canonical()
 	if err != nil {
@@ -326,7 +326,11 @@ func (c *party) answer(ctx context.Context, prover *proving.Prover, request *ope
 	token, err := credential.Canonical(openid.VPToken{q.ID: {{
 		System: q.Meta.Systems[0].ID, Proof: openid.EncodeBytes(proof), Root: public.Root, N: public.N, Link: public.Link, Item: public.Item, Pseudonym: public.Pseudonym,
 	}}})
-	return url.Values{"vp_token": {string(token)}, "state": {request.State}}.Encode(), err
+	if err != nil {
+		return "", err
+	}
+	form, err := request.ResponseForm(openid.AuthorizationResponse{Token: token, State: request.State}) // encrypted, as wallets do
+	return form.Encode(), err
 }
 
 // serve is a round: all answers from a number of clients, over a store in which the sessions are open.

@@ -11,6 +11,7 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
+	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/records"
@@ -252,7 +253,7 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 		if _, err := service.Register(ctx, chain); err != nil {
 			return err
 		}
-		n.serve(serving, listeners[v.place], service.Handler())
+		n.serve(serving, listeners[v.place], office.WithPages(service, service.Handler(), office.Options{Logger: n.logger}))
 		n.run(serving, v.did, service.Run) // purges old sessions
 	}
 	return nil

@@ -1,0 +1,50 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/bulla-id/bulla/verifier"
+	"github.com/bulla-id/bulla/web"
+)
+
+// visits are a verifier's sessions for their pages.
+type visits struct{ verifier *verifier.Verifier }
+
+// Visit implements [web.Visits].
+func (v visits) Visit(ctx context.Context, page string) (*web.Visit, error) {
+	s, err := v.verifier.Visit(ctx, page)
+	if errors.Is(err, verifier.ErrAbsent) {
+		return nil, web.ErrAbsent
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &web.Visit{
+		Verifier: s.Verifier, DID: s.DID, Policy: s.Policy.Name, Purpose: s.Policy.Purpose, RetentionDays: s.Policy.RetentionDays, Facts: s.Facts, Shown: s.Shown,
+		RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, State: string(s.State), Final: s.Final, Reason: s.Reason, Sites: s.Sites, Dev: s.Dev,
+	}, nil
+}
+
+// Cancel implements [web.Visits].
+func (v visits) Cancel(ctx context.Context, page string) error {
+	err := v.verifier.CancelPage(ctx, page)
+	if errors.Is(err, verifier.ErrAbsent) {
+		return web.ErrAbsent
+	}
+	return err
+}
+
+// WithPages is a verifier's handler and, below [verifier.PagePath], the pages of its sessions.
+func WithPages(v *verifier.Verifier, handler http.Handler, o Options) http.Handler {
+	pages := web.NewVerification(visits{v}, verifier.PagePath, o.logger()).Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, verifier.PagePath+"/") {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}

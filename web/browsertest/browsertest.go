@@ -1,0 +1,177 @@
+// Package browsertest drives the pages in real headless Chromium. Tests that use it are skipped where there is none, unless
+// BULLA_JUDGES=required.
+package browsertest
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// limit is how long one browser lives at most.
+const limit = 3 * time.Minute
+
+// Browser is a browser with an empty profile.
+type Browser struct {
+	t       testing.TB
+	context context.Context
+
+	mu     sync.Mutex
+	errors []string // what the console of its pages said was wrong
+}
+
+// Open starts a browser that ends with the test.
+func Open(t testing.TB) *Browser {
+	t.Helper()
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(find(t)), chromedp.NoSandbox, // as root, in a container, against our own pages only
+		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	b := &Browser{t: t, context: ctx}
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return // the browser has ended
+			}
+			b.listen(m)
+		}
+	}()
+	return b
+}
+
+func find(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("BULLA_JUDGES") == "required" {
+		t.Fatal("Chromium is needed, as BULLA_JUDGES=required")
+	}
+	t.Skip("SKIPPED: there is no Chromium")
+	return ""
+}
+
+func (b *Browser) listen(m chromedp.ConsoleMessage) {
+	switch m.Type {
+	case chromedp.ConsoleError, chromedp.ConsoleException, "assert":
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.errors = append(b.errors, m.String())
+	}
+}
+
+// Do does actions, or fails the test.
+func (b *Browser) Do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.context, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// Open loads a page.
+func (b *Browser) Open(address string) { b.t.Helper(); b.Do(chromedp.Navigate(address)) }
+
+// Evaluate is the value of an expression, awaited if it is a promise.
+func Evaluate[T any](b *Browser, expression string) T {
+	b.t.Helper()
+	value, err := chromedp.Run(b.context, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// Until waits for an expression of the page to be true.
+func (b *Browser) Until(expression string) {
+	b.t.Helper()
+	wait := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(30*time.Second))
+	if _, err := chromedp.Run(b.context, wait); err != nil {
+		b.t.Fatalf("wait for %s: %v", expression, err)
+	}
+}
+
+// Press presses a key.
+func (b *Browser) Press(key string) { b.t.Helper(); b.Do(chromedp.KeyEvent(key)) }
+
+// Screen sets the width of the window, and whether the person prefers dark colours.
+func (b *Browser) Screen(width int64, dark bool) {
+	b.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	b.Do(chromedp.EmulateViewport(width, 1000))
+	_, err := chromedp.Call(b.context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// WantNoErrors fails the test for everything that consoles said was wrong since the browser was opened.
+func (b *Browser) WantNoErrors() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, text := range b.errors {
+		b.t.Errorf("the console says: %s", text)
+	}
+	b.errors = nil
+}
+
+// violation is what axe found.
+type violation struct {
+	ID     string   `json:"id"`
+	Impact string   `json:"impact"`
+	Help   string   `json:"help"`
+	Nodes  []string `json:"nodes"`
+}
+
+// WantAccessible fails the test for what axe finds on the page by the rules of WCAG 2.2 AA. Without BULLA_AXE, which names the file axe.min.js
+// of npm's axe-core, it does nothing.
+func (b *Browser) WantAccessible(page string) {
+	b.t.Helper()
+	path := os.Getenv("BULLA_AXE")
+	if path == "" {
+		return
+	}
+	script, err := os.ReadFile(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	const run = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => JSON.stringify({
+		passes: r.passes.length, found: r.violations.map(v => ({id: v.id, impact: v.impact ?? "", help: v.help, nodes: v.nodes.map(n => n.html)}))}))`
+	Evaluate[any](b, string(script)+";0")
+	text := Evaluate[string](b, run)
+	var report struct {
+		Passes int         `json:"passes"`
+		Found  []violation `json:"found"`
+	}
+	if err := json.Unmarshal([]byte(text), &report); err != nil {
+		b.t.Fatal(err)
+	}
+	if report.Passes == 0 {
+		b.t.Errorf("%s: axe looked at nothing", page)
+	}
+	for _, v := range report.Found {
+		b.t.Errorf("%s: %s (%s): %s\n  %s", page, v.ID, v.Impact, v.Help, strings.Join(v.Nodes, "\n  "))
+	}
+}
