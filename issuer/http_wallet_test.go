@@ -186,6 +186,7 @@ func TestAuthorizationDetails(t *testing.T) {
 // A token that is bound to a wallet's key is worth nothing to who only reads it.
 func TestProofOfPossession(t *testing.T) {
 	a, p := newAgency(t), newPerson("Li Wei")
+	a.clock.Advance(time.Minute) // so that proofs without a nonce are taken
 	server := httptest.NewServer(a.Handler())
 	defer server.Close()
 	prover, thief := dpop.NewProver(signingKey(t, "wallet"), a.clock.Now), dpop.NewProver(signingKey(t, "thief"), a.clock.Now)
@@ -255,6 +256,13 @@ func TestProofOfPossession(t *testing.T) {
 	}
 	if again := ask("DPoP", stolen); again.fields["error"] != "invalid_dpop_proof" {
 		t.Errorf("used twice: %d %v", again.status, again.fields)
+	}
+	a.restart()
+	fresh := httptest.NewServer(a.Handler())
+	defer fresh.Close()
+	server = fresh
+	if again := ask("DPoP", stolen); again.status != http.StatusUnauthorized || again.fields["error"] != "use_dpop_nonce" || again.header.Get("DPoP-Nonce") == "" {
+		t.Errorf("used before a restart: %d %v", again.status, again.fields)
 	}
 	slow := dpop.NewProver(signingKey(t, "wallet"), func() time.Time { return a.clock.Now().Add(-time.Hour) })
 	late := ask("DPoP", proof(slow, "/credential", token))

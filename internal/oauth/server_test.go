@@ -384,6 +384,7 @@ func TestUnreadableClients(t *testing.T) {
 
 func TestBoundToken(t *testing.T) {
 	w := newWorld(t)
+	w.clock.pass(time.Minute) // so that proofs without a nonce are taken
 	p := dpop.NewProver(generated(t, jose.ES256), w.clock.Now)
 	askBound := func() answer {
 		proof, err := p.Proof("POST", w.url+"/token", "")

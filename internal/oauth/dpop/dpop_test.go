@@ -1,6 +1,7 @@
 package dpop_test
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -80,7 +81,8 @@ func TestRFC9449(t *testing.T) {
 			"GET", "https://resource.example.org/protectedresource", accessToken, 1562262618},
 	} {
 		now := func() time.Time { return time.Unix(c.at, 0) }
-		v, err := dpop.New(dpop.Config{Clock: now, Replays: once.NewMemory(9, now)})
+		begun := func() time.Time { return time.Unix(c.at-60, 0) }
+		v, err := dpop.New(dpop.Config{Clock: now, Replays: once.NewMemory(9, begun)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,9 +283,12 @@ func TestReplayRace(t *testing.T) {
 func TestFullStoreRefuses(t *testing.T) {
 	var c clock
 	v := verifier(t, &c, func(cfg *dpop.Config) { cfg.Replays = once.NewMemory(1, c.Now) })
+	c.pass(time.Minute)
 	for i, want := range []error{nil, once.ErrFull} {
 		key := generated(t, jose.EdDSA)
-		if _, err := v.Verify(t.Context(), dpop.Request{Proofs: []string{proofParts(key).sign(t, key)}, Method: "POST", URL: target}); !errors.Is(err, want) || errors.Is(err, dpop.ErrProof) {
+		p := proofParts(key)
+		p.claims["iat"] = c.Now().Unix()
+		if _, err := v.Verify(t.Context(), dpop.Request{Proofs: []string{p.sign(t, key)}, Method: "POST", URL: target}); !errors.Is(err, want) || errors.Is(err, dpop.ErrProof) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
@@ -356,6 +361,42 @@ func TestNonceReplay(t *testing.T) {
 	}
 	if _, err := verifier(t, &c, change).Verify(t.Context(), request); !errors.Is(err, once.ErrEarlier) {
 		t.Errorf("after a restart: %v", err)
+	}
+}
+
+// No proof is taken on both sides of a restart, whatever the client's clock says: one without a nonce that the process before may have
+// taken is answered with a nonce.
+func TestReplayOverRestart(t *testing.T) {
+	var c clock
+	key := generated(t, jose.ES256)
+	n := nonces(t, nil, &c)
+	restarted := func() *dpop.Verifier {
+		return verifier(t, &c, func(cfg *dpop.Config) { cfg.Nonces, cfg.Replays = n, once.NewMemory(10, c.Now) })
+	}
+	old := verifier(t, &c, nil)
+	for _, ahead := range []int64{-59, -1, 0, 1, 30} {
+		p := proofParts(key)
+		p.claims["iat"] = c.Now().Unix() + ahead
+		p.claims["jti"] = rand.Text()
+		request := dpop.Request{Proofs: []string{p.sign(t, key)}, Method: "POST", URL: target}
+		if _, err := old.Verify(t.Context(), request); err != nil {
+			t.Fatalf("%d s ahead: %v", ahead, err)
+		}
+		if _, err := restarted().Verify(t.Context(), request); !errors.Is(err, once.ErrEarlier) || !errors.Is(err, dpop.ErrNonce) {
+			t.Errorf("%d s ahead, after a restart: %v", ahead, err)
+		}
+		p.claims["nonce"] = n.Make()
+		request.Proofs[0] = p.sign(t, key)
+		if _, err := restarted().Verify(t.Context(), request); err != nil {
+			t.Errorf("%d s ahead, with a nonce: %v", ahead, err)
+		}
+	}
+	v := restarted()
+	c.pass(32 * time.Second)
+	p := proofParts(key)
+	p.claims["iat"] = c.Now().Unix()
+	if _, err := v.Verify(t.Context(), dpop.Request{Proofs: []string{p.sign(t, key)}, Method: "POST", URL: target}); err != nil {
+		t.Errorf("a while after the restart, without a nonce: %v", err)
 	}
 }
 

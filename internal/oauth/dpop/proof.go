@@ -95,7 +95,7 @@ type Proof struct {
 	Thumbprint string // of the key: what cnf.jkt of a token says
 
 	use         credential.Digest
-	made, until time.Time
+	made, until time.Time // between these, by our clock, it is taken
 }
 
 // Verify checks a proof and uses it up.
@@ -116,7 +116,10 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (*Proof, error) {
 // Use uses a proof up that Inspect found good. A proof that is not used up is no proof: whoever saw it can send it again.
 func (v *Verifier) Use(ctx context.Context, p *Proof) error {
 	err := v.cfg.Replays.Use(ctx, p.use, p.made, p.until)
-	if errors.Is(err, once.ErrUsed) || errors.Is(err, once.ErrEarlier) {
+	switch {
+	case errors.Is(err, once.ErrEarlier) && v.cfg.Nonces != nil: // after a restart, until clocks that are ahead are past it
+		return fmt.Errorf("it %w: %w", err, ErrNonce)
+	case errors.Is(err, once.ErrUsed) || errors.Is(err, once.ErrEarlier):
 		return fmt.Errorf("it %w: %w", err, ErrProof)
 	}
 	return err
@@ -206,7 +209,8 @@ func tokenHash(accessToken string) string {
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// age checks that a proof is fresh, and says when it was made and until when it could be sent again.
+// age checks that a proof is fresh, and says from when and until when we can take it: from when it was made if our own clock
+// says so in a nonce, else from as much earlier as the client's clock may be ahead.
 //
 // SPEC: section 4.3, 11: iat, or the time that the server put into the nonce, is within an acceptable window. With one
 // of our nonces iat is not looked at: the clocks of citizens' devices are wrong by hours.
@@ -231,5 +235,8 @@ func (v *Verifier) age(token *foreign.Token) (made, until time.Time, err error) 
 	case now.After(issued.Add(v.cfg.Window)):
 		return made, until, fmt.Errorf("it is older than %s: %w", v.cfg.Window, ErrProof)
 	}
-	return issued, issued.Add(v.cfg.Window), nil
+	return issued.Add(-foreign.Skew - iatUnit), issued.Add(v.cfg.Window), nil
 }
+
+// iatUnit is that of iat, and of the start that a store of replays remembers: both may be cut to it.
+const iatUnit = time.Second

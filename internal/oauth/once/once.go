@@ -14,7 +14,7 @@ import (
 // Store takes note of what was used. Whoever can change it can make us take a proof or an assertion twice.
 type Store interface {
 	// Use takes note of key until that time, after which the caller refuses it anyway. made is when the thing says it was
-	// made. A nil error means: it was not used before, and nobody else who asks at the same time is told so too. ErrUsed
+	// made, or, so that nothing is used on both sides of a restart, the earliest that we can have taken it. A nil error means: it was not used before, and nobody else who asks at the same time is told so too. ErrUsed
 	// and ErrEarlier are refusals; any other error means that the store cannot tell, and the caller must refuse as well.
 	Use(ctx context.Context, key credential.Digest, made, until time.Time) error
 }
@@ -28,7 +28,7 @@ var (
 
 // Memory is a Store of bounded size that forgets when the process ends. So that what was used just before a restart is
 // not used again after it, it refuses what was made before it began; what remains are things of clients whose clock is
-// ahead. It is safe for concurrent use.
+// ahead, unless the caller allows for that in what it says of when they were made. It is safe for concurrent use.
 type Memory struct {
 	limit int
 	clock func() time.Time
