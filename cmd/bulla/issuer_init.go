@@ -55,6 +55,7 @@ Everything given is checked before anything is made, nothing is overwritten, and
 	flags.StringVar(&a.Name.Chinese, "name-zh", "", "its name in Chinese")
 	flags.StringVar(&a.URL, "url", "", "where wallets reach it, for good")
 	flags.StringArrayVar(&a.Schemas, "schema", nil, "a schema that it issues, a JSON file; once for each")
+	flags.BoolVar(&a.Companions, "companions", false, "credentials of all its schemas can have companions, ordinary dc+sd-jwt for other wallets")
 	flags.StringVar(&a.Chain, "chain", "chain.json", "profile of the chain")
 	flags.StringVar(&a.VerifyingKey, "verifying-key", "", "verifying key of the enrolment circuit, a file of the ceremony")
 	flags.StringVar(&a.Listen.Address, "listen", "127.0.0.1:8080", "address that the service listens at: on loopback behind a proxy that ends TLS, or any with a certificate")

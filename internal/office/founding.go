@@ -42,6 +42,7 @@ type NewAgency struct {
 	Schemas      []string
 	Chain        string // profile of the chain
 	VerifyingKey string // of the enrolment circuit
+	Companions   bool   // credentials of all its schemas can have companions
 	Algorithm    jose.Algorithm
 	Passphrase   string
 	WorkFactor   int
@@ -301,6 +302,9 @@ func (a NewAgency) config(made MadeAgency) ([]byte, error) {
 	}
 	for _, s := range made.Schemas {
 		cfg.Schemas = append(cfg.Schemas, filepath.Join(schemasFolder, filepath.Base(s.File)))
+		if a.Companions {
+			cfg.Companions = append(cfg.Companions, s.Type)
+		}
 	}
 	for _, file := range []*string{&cfg.Listen.Certificate, &cfg.Listen.Key} {
 		if err := a.fromFolder(file); err != nil {
