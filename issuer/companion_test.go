@@ -564,6 +564,7 @@ func TestCompanionTokens(t *testing.T) {
 	}
 
 	offer, _ = a.offerCompanion(c.ID, `{}`)
+	a.clock.Advance(time.Minute) // so that proofs without a nonce are taken
 	prover := dpop.NewProver(signingKey(t, "wallet"), a.clock.Now)
 	r := a.dpopRequest("/token", "application/x-www-form-urlencoded", url.Values{"grant_type": {openid.PreAuthorizedGrant}, "pre-authorized_code": {codeOf(t, offer)}}.Encode())
 	r.Header.Set("DPoP", must(prover.Proof(http.MethodPost, agencyURL+"/token", ""))(t))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
@@ -112,6 +113,22 @@ func (i *Issuer) eraseOrigins(tx *transaction, id string) error {
 		}
 		tx.put(key, c)
 	})
+	if err != nil {
+		return err
+	}
+	// Offers that no wallet answered, and requests that were refused, have the claims too.
+	err = eachRow(i.cfg.Store, tableApplication, func(key string, a application) {
+		if a.Case != "" && slices.Contains(ids, a.Case) {
+			tx.delete(key)
+		}
+	})
+	if err == nil {
+		err = eachRow(i.cfg.Store, tableOrder, func(key string, o order) {
+			if o.Application.Case != "" && slices.Contains(ids, o.Application.Case) {
+				tx.delete(key)
+			}
+		})
+	}
 	if err != nil {
 		return err
 	}

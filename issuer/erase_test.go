@@ -15,6 +15,7 @@ func TestErase(t *testing.T) {
 	a, p := careful(t, 1, func(c *issuer.Config) { c.Store = store }), newPerson("Li Wei the Elder")
 	c := a.file(p, "parcel-77")
 	token := a.offered(c)
+	must(a.OfferCase(t.Context(), clerk, c.ID, false))(t) // one that nobody answers
 	must(a.Approve(second, c.ID, c.Version))(t)
 	eventually(t, "the credential is there", func() bool { _, err := a.ask(p, token, titleType); return err == nil })
 	id := must(a.Case(clerk, c.ID))(t).Issued
