@@ -15,6 +15,7 @@ import (
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/circuitstest"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
@@ -136,7 +137,7 @@ func TestForeignWallet(t *testing.T) {
 	for i, x := range cases {
 		t.Run(x.name, func(t *testing.T) {
 			config := verifier.Config{
-				DID: bank, PublicURL: places[i], SigningKey: second, ResultKey: ledgertest.Key(t, "results"), Policies: c.policies,
+				DID: bank, PublicURL: places[i], SigningKey: second, ResultKey: ledgertest.Key(t, "results"), Policies: c.policies, Sets: []*policy.Set{counties, districts},
 				VerifyingKeys: [][]byte{
 					circuitstest.VerifyingKey(t, circuits.Presentation).Bytes(), circuitstest.VerifyingKey(t, circuits.PresentationSmall).Bytes(),
 				},
