@@ -22,11 +22,16 @@ type Visit struct {
 	Shown       map[string][]string // by language: what we see, and whether visits can be linked
 	RequestLink string
 	ExpiresAt   time.Time
-	State       State
-	Final       bool
-	Reason      *credential.Text // of the last refusal
-	Sites       []string         // origins that may be told how it ended
 	Dev         bool
+	Progress
+}
+
+// Progress is how far a session is, as its page may know it.
+type Progress struct {
+	State  State
+	Final  bool
+	Reason *credential.Text // of the last refusal
+	Sites  []string         // origins that may be told how it ended
 }
 
 // pageKey is the row that finds a session by the random number in its page's address. It is a third one: whoever sees the code on
@@ -39,7 +44,7 @@ func (v *Verifier) Visit(ctx context.Context, page string) (*Visit, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := v.status(s, "") // without a response code: the page is open to whoever started it, not to who answers
+	progress, err := v.progress(s)
 	if err != nil {
 		return nil, err
 	}
@@ -53,14 +58,10 @@ func (v *Verifier) Visit(ctx context.Context, page string) (*Visit, error) {
 	}
 	visit := &Visit{
 		DID: v.cfg.DID, Policy: asked.Policy, Facts: make(map[string][]string), Shown: make(map[string][]string), RequestLink: v.requestLink(&s.session),
-		ExpiresAt: status.ExpiresAt.Time(), State: status.State, Final: status.Final, Dev: view.Genesis.Dev,
-		Sites: v.sites(),
+		ExpiresAt: s.ExpiresAt.Time(), Dev: view.Genesis.Dev, Progress: *progress,
 	}
 	if us, ok := view.Registry.Verifier(v.cfg.DID); ok {
 		visit.Verifier = us.Name
-	}
-	if status.Reason != nil {
-		visit.Reason = &status.Reason.Text
 	}
 	for _, language := range policy.Languages() {
 		if visit.Facts[language], visit.Shown[language], err = v.explain(view, asked, language); err != nil {
@@ -68,6 +69,27 @@ func (v *Verifier) Visit(ctx context.Context, page string) (*Visit, error) {
 		}
 	}
 	return visit, nil
+}
+
+// Progress is how far the session of a page is, or [ErrAbsent]. It asks nobody, as pages ask again and again.
+func (v *Verifier) Progress(_ context.Context, page string) (*Progress, error) {
+	s, err := v.ofPage(page)
+	if err != nil {
+		return nil, err
+	}
+	return v.progress(s)
+}
+
+func (v *Verifier) progress(s *stored) (*Progress, error) {
+	status, err := v.status(s, "") // without a response code: the page is open to whoever started it, not to who answers
+	if err != nil {
+		return nil, err
+	}
+	p := &Progress{State: status.State, Final: status.Final, Sites: v.sites()}
+	if status.Reason != nil {
+		p.Reason = &status.Reason.Text
+	}
+	return p, nil
 }
 
 // sites are the origins of the addresses that people may be sent back to.

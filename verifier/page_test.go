@@ -58,6 +58,10 @@ func TestCancelPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	progress, err := w.verifier.Progress(t.Context(), page)
+	if err != nil || progress.State != verifier.Cancelled || !progress.Final {
+		t.Errorf("%+v, %v", progress, err)
+	}
 	status, err := w.verifier.Status(t.Context(), "app", started.ID)
 	if err != nil || status.State != verifier.Cancelled || !status.Final {
 		t.Errorf("%+v, %v", status, err)

@@ -25,6 +25,8 @@ var ErrAbsent = errors.New("there is no such page")
 type Visits interface {
 	// Visit is what is asked, and what became of it, or [ErrAbsent].
 	Visit(ctx context.Context, page string) (*Visit, error)
+	// Progress is the part of a visit that changes, which pages ask for each second, or [ErrAbsent].
+	Progress(ctx context.Context, page string) (*Progress, error)
 	// Cancel ends a visit that has no end yet; one that has stays as it is.
 	Cancel(ctx context.Context, page string) error
 }
@@ -40,11 +42,16 @@ type Visit struct {
 	RetentionDays int
 	RequestLink   string
 	ExpiresAt     time.Time
-	State         string // as the verifier calls it
-	Final         bool
-	Reason        *credential.Text // of the last refusal
-	Sites         []string         // origins of sites that may be told how it ended
 	Dev           bool
+	Progress
+}
+
+// Progress is how far a visit is.
+type Progress struct {
+	State  string // as the verifier calls it
+	Final  bool
+	Reason *credential.Text // of the last refusal
+	Sites  []string         // origins of sites that may be told how it ended
 }
 
 // Verification serves the page of each verification at /{id}, its state at /{id}/state, and the script of the button that opens it at
@@ -153,7 +160,7 @@ type progress struct {
 
 func (v *Verification) state(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
-	visit, err := v.visits.Visit(r.Context(), r.PathValue("id"))
+	visit, err := v.visits.Progress(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, ErrAbsent):
 		w.WriteHeader(http.StatusNotFound)

@@ -47,6 +47,14 @@ func (v *visits) Visit(_ context.Context, page string) (*Visit, error) {
 	return nil, ErrAbsent
 }
 
+func (v *visits) Progress(ctx context.Context, page string) (*Progress, error) {
+	visit, err := v.Visit(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	return &visit.Progress, nil
+}
+
 func (v *visits) Cancel(_ context.Context, page string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -68,7 +76,7 @@ func someVisit() *Visit {
 		Policy: credential.Text{English: "Resident", Chinese: "居民"}, Purpose: credential.Text{English: "A pass", Chinese: "通行证"},
 		Facts:         map[string][]string{"en": {"lives here"}, "zh-CN": {"住在此地"}},
 		Shown:         map[string][]string{"en": {"nothing else"}, "zh-CN": {"其他均不出示"}},
-		RetentionDays: 30, RequestLink: link, ExpiresAt: time.Unix(1_800_000_000, 0), State: "created",
+		RetentionDays: 30, RequestLink: link, ExpiresAt: time.Unix(1_800_000_000, 0), Progress: Progress{State: "created"},
 	}
 }
 

@@ -24,8 +24,25 @@ func (v visits) Visit(ctx context.Context, page string) (*web.Visit, error) {
 	}
 	return &web.Visit{
 		Verifier: s.Verifier, DID: s.DID, Policy: s.Policy.Name, Purpose: s.Policy.Purpose, RetentionDays: s.Policy.RetentionDays, Facts: s.Facts, Shown: s.Shown,
-		RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, State: string(s.State), Final: s.Final, Reason: s.Reason, Sites: s.Sites, Dev: s.Dev,
+		RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, Dev: s.Dev, Progress: progressOf(&s.Progress),
 	}, nil
+}
+
+// Progress implements [web.Visits].
+func (v visits) Progress(ctx context.Context, page string) (*web.Progress, error) {
+	p, err := v.verifier.Progress(ctx, page)
+	if errors.Is(err, verifier.ErrAbsent) {
+		return nil, web.ErrAbsent
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := progressOf(p)
+	return &out, nil
+}
+
+func progressOf(p *verifier.Progress) web.Progress {
+	return web.Progress{State: string(p.State), Final: p.Final, Reason: p.Reason, Sites: p.Sites}
 }
 
 // Cancel implements [web.Visits].
