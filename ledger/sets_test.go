@@ -214,8 +214,12 @@ func TestSetsAreServed(t *testing.T) {
 	dir := t.TempDir()
 	export := func() {
 		t.Helper()
+		last := c.submit(l, c.issue(landDID, 1))
 		clock.seconds.Add(10)
-		c.submit(l, c.issue(landDID, 1))
+		c.submit(l, c.issue(landDID, 1)) // later than a seal's period
+		if _, err := l.Receipt(t.Context(), last.Index, entry.LevelSealed); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := l.Static().Export(t.Context(), dir, clock.now()); err != nil {
 			t.Fatal(err)
 		}
