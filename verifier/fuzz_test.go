@@ -22,7 +22,7 @@ func (oneRow) Each(string, func(key string, value []byte) error) error {
 
 // A session comes back from the store as it was written, or not at all.
 func FuzzSession(f *testing.F) {
-	good, err := credential.Canonical(session{Version: 1, ID: "i", RequestID: "r", Client: "c", Policy: "p", Object: "o", ExpiresAt: 5, PurgeAt: 6, State: Fetched, Attempts: 1})
+	good, err := credential.Canonical(session{Version: 1, ID: "i", RequestID: "r", Client: "c", Policy: "p", ExpiresAt: 5, PurgeAt: 6, State: Fetched, Attempts: 1})
 	if err != nil {
 		f.Fatal(err)
 	}

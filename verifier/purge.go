@@ -73,7 +73,7 @@ func (v *Verifier) purge(key string) error {
 		s, err := v.read(id)
 		switch {
 		case err == nil && s.PurgeAt == at:
-			rows = append(rows, sessionKey(id), requestKey(s.RequestID), pageKey(s.Page))
+			rows = append(rows, sessionKey(id), objectKey(id), requestKey(s.RequestID), pageKey(s.Page))
 		case err != nil && !errors.Is(err, ErrAbsent):
 			return err
 		}

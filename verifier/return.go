@@ -31,6 +31,9 @@ func (v *Verifier) mayReturnTo(address string) bool {
 // response code, or empty. Call it only for who gave the response that [Verifier.Respond] has just taken: verified if it
 // returned no error, and not if it took note of a refusal, whose code opens no result.
 func (v *Verifier) Redirect(_ context.Context, requestID string, verified bool) (string, error) {
+	if len(v.cfg.ReturnURIs) == 0 {
+		return "", nil
+	}
 	id, err := v.cfg.Store.Get(requestKey(requestID))
 	if err != nil {
 		return "", err

@@ -33,7 +33,8 @@ const (
 const maxAttempts = 16
 
 // session is a row of the store. The request that wallets see is named by another random number, so that who sees a QR
-// code cannot ask for the result.
+// code cannot ask for the result. Its signed object, the same bytes for everybody who fetches it, has a row of its own that
+// never changes: it is ten times as long as the session, which each response rewrites.
 type session struct {
 	Version   int                 `json:"version"` // 1
 	ID        string              `json:"id"`      // for the application
@@ -42,7 +43,6 @@ type session struct {
 	Client    string              `json:"client"` // the application that asked; nobody else may read
 	Policy    string              `json:"policy"`
 	Genesis   credential.Digest   `json:"genesis"`
-	Object    string              `json:"object"` // the signed request, the same bytes for everybody who fetches it
 	ExpiresAt credential.UnixTime `json:"expires_at"`
 	PurgeAt   credential.UnixTime `json:"purge_at"`
 	State     State               `json:"state"` // created, fetched, verified or rejected
@@ -60,6 +60,7 @@ type session struct {
 // The keys of our rows.
 func sessionKey(id string) string        { return "session/" + id }
 func requestKey(requestID string) string { return "request/" + requestID }
+func objectKey(id string) string         { return "object/" + id }
 func dueKey(at credential.UnixTime, id string) string {
 	return fmt.Sprintf("%s%016x/%s", duePrefix, uint64(at), id)
 }
@@ -125,7 +126,8 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 	if s.ResponseKey, err = v.encryptTo(request, s.ID); err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	if s.Object, err = v.identity.sign(request); err != nil {
+	object, err := v.identity.sign(request)
+	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
 	s.ExpiresAt = request.ExpiresAt
@@ -137,7 +139,7 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 	err = v.cfg.Store.Commit(Batch{
 		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID), pageKey(s.Page)},
 		Set: map[string][]byte{
-			sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
+			sessionKey(s.ID): row, objectKey(s.ID): []byte(object), requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
 		},
 	})
 	if err != nil {
@@ -170,7 +172,16 @@ func (v *Verifier) Request(ctx context.Context, requestID string) (string, error
 			v.cfg.Logger.ErrorContext(ctx, "mark session as fetched", slog.Any("error", err)) // it only informs
 		}
 	}
-	return s.Object, nil
+	return v.object(&s.session)
+}
+
+// object is the signed request of a session.
+func (v *Verifier) object(s *session) (string, error) {
+	object, err := v.cfg.Store.Get(objectKey(s.ID))
+	if err != nil {
+		return "", fmt.Errorf("read signed request: %w", err)
+	}
+	return string(object), nil
 }
 
 // open reads the session of a request id and refuses one that takes no response.
@@ -322,7 +333,11 @@ func (v *Verifier) enter(id string) (leave func()) {
 
 // asked is the stored request, from the very bytes that were signed.
 func (v *Verifier) asked(s *session) (*check.Asked, error) {
-	payload, err := jose.PeekPayload(s.Object)
+	object, err := v.object(s)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := jose.PeekPayload(object)
 	if err != nil {
 		return nil, fmt.Errorf("stored request: %w", err)
 	}

@@ -1,11 +1,9 @@
 package openid
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -258,39 +256,41 @@ const (
 	maxMembers = 256
 )
 
-// checkShape refuses what is nested deeper, or has longer lists or larger objects, than any request.
+// checkShape refuses what is nested deeper, or has longer lists or larger objects, than any request. The text is well-formed
+// JSON, so that outside of strings a comma stands between two values, and nothing else tells where they end.
 func checkShape(payload []byte) error {
-	type container struct {
-		object bool
-		tokens int // values of a list; of an object its names, too
-	}
-	var open []container
-	dec := json.NewDecoder(bytes.NewReader(payload))
-	for {
-		token, err := dec.Token()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		delim, _ := token.(json.Delim)
-		if delim == '}' || delim == ']' {
+	var open []int // of each object and list around us: how many commas more are too many
+	for at := 0; at < len(payload); at++ {
+		switch payload[at] {
+		case '"':
+			at = endOfString(payload, at)
+		case '{':
+			open = append(open, maxMembers)
+		case '[':
+			open = append(open, maxItems)
+		case '}', ']':
 			open = open[:len(open)-1]
-			continue
+		case ',':
+			open[len(open)-1]--
 		}
-		if len(open) > 0 {
-			inner := &open[len(open)-1]
-			if inner.tokens++; inner.object && inner.tokens > 2*maxMembers || !inner.object && inner.tokens > maxItems {
-				return fmt.Errorf("a list has more than %d values, or an object more than %d members", maxItems, maxMembers)
-			}
+		if len(open) > maxDepth {
+			return fmt.Errorf("nested deeper than %d", maxDepth)
 		}
-		if delim != 0 {
-			if open = append(open, container{object: delim == '{'}); len(open) > maxDepth {
-				return fmt.Errorf("nested deeper than %d", maxDepth)
-			}
+		if len(open) > 0 && open[len(open)-1] == 0 {
+			return fmt.Errorf("a list has more than %d values, or an object more than %d members", maxItems, maxMembers)
 		}
 	}
+	return nil
+}
+
+// endOfString is where the quote stands that ends the string whose first quote is at.
+func endOfString(text []byte, at int) int {
+	for at++; at < len(text) && text[at] != '"'; at++ {
+		if text[at] == '\\' {
+			at++
+		}
+	}
+	return at
 }
 
 // VPToken is the response: for each query its presentations (exactly one).
