@@ -3,6 +3,7 @@ package verifier_test
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/client"
@@ -210,28 +212,16 @@ func TestSlowBodies(t *testing.T) {
 	r.Body.Close()
 }
 
-// What no wallet of good will sends is refused before a proof is looked at, and what is read of it is bounded.
-func TestHostileResponsesCostLittle(t *testing.T) {
-	w := newWorld(t)
-	_, request, id := w.begin("residence")
-	path, state := "/oid4vp/responses/"+id, "state="+url.QueryEscape(request.State)+"&vp_token="
-	for name, c := range map[string]struct {
-		path, body string
-		status     int
-	}{
-		"a huge body":                 {path, strings.Repeat("x", 64<<20), http.StatusRequestEntityTooLarge},
-		"many parameters":             {path, strings.Repeat("a=&", verifier.MaxForm/3), http.StatusBadRequest},
-		"a huge token":                {path, state + strings.Repeat("%20", openid.MaxResponse+1), http.StatusBadRequest},
-		"lists in lists":              {path, state + strings.Repeat("[", openid.MaxResponse), http.StatusBadRequest},
-		"objects in objects":          {path, state + url.QueryEscape(strings.Repeat(`{"a":`, openid.MaxResponse/5)), http.StatusBadRequest},
-		"many queries":                {path, state + url.QueryEscape("{"+strings.Repeat(`"a":[],`, 9000)+`"b":[]}`), http.StatusBadRequest},
-		"many presentations":          {path, state + url.QueryEscape(`{"residence":[`+strings.Repeat(`{},`, 20_000)+`{}]}`), http.StatusBadRequest},
-		"a number of many digits":     {path, state + url.QueryEscape(`{"residence":[{"n":`+strings.Repeat("9", 60_000)), http.StatusBadRequest},
-		"no such request":             {"/oid4vp/responses/x", state + "{}", http.StatusNotFound},
-		"no such request, deep":       {"/oid4vp/responses/x", state + strings.Repeat("[", openid.MaxResponse), http.StatusNotFound},
-		"another state, and deep":     {path, "state=x&vp_token=" + strings.Repeat("[", openid.MaxResponse), http.StatusBadRequest},
-		"an encrypted one, malformed": {path, "response=" + strings.Repeat("e.", 30_000), http.StatusBadRequest},
-	} {
+// hostile is what no wallet of good will posts, and what it is answered.
+type hostile struct {
+	path, body string
+	status     int
+}
+
+// costLittle posts them: each is refused before a proof is looked at, and what is read of it and allocated for it is bounded.
+func (w *world) costLittle(t *testing.T, posts map[string]hostile) {
+	t.Helper()
+	for name, c := range posts {
 		body := &counted{Reader: strings.NewReader(c.body)}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, c.path, body)
 		r.Header.Set("Content-Type", formType)
@@ -258,6 +248,73 @@ func TestHostileResponsesCostLittle(t *testing.T) {
 	if bodies, places := w.verifier.Held(); bodies != 0 || places != 0 {
 		t.Errorf("%d bytes and %d places are kept", bodies, places)
 	}
+}
+
+func TestHostileResponsesCostLittle(t *testing.T) {
+	w := newWorld(t)
+	_, request, id := w.begin("residence")
+	path, state := "/oid4vp/responses/"+id, "state="+url.QueryEscape(request.State)+"&vp_token="
+	w.costLittle(t, map[string]hostile{
+		"a huge body":                 {path, strings.Repeat("x", 64<<20), http.StatusRequestEntityTooLarge},
+		"many parameters":             {path, strings.Repeat("a=&", verifier.MaxForm/3), http.StatusBadRequest},
+		"a huge token":                {path, state + strings.Repeat("%20", openid.MaxResponse+1), http.StatusBadRequest},
+		"lists in lists":              {path, state + strings.Repeat("[", openid.MaxResponse), http.StatusBadRequest},
+		"objects in objects":          {path, state + url.QueryEscape(strings.Repeat(`{"a":`, openid.MaxResponse/5)), http.StatusBadRequest},
+		"many queries":                {path, state + url.QueryEscape("{"+strings.Repeat(`"a":[],`, 9000)+`"b":[]}`), http.StatusBadRequest},
+		"many presentations":          {path, state + url.QueryEscape(`{"residence":[`+strings.Repeat(`{},`, 20_000)+`{}]}`), http.StatusBadRequest},
+		"a number of many digits":     {path, state + url.QueryEscape(`{"residence":[{"n":`+strings.Repeat("9", 60_000)), http.StatusBadRequest},
+		"no such request":             {"/oid4vp/responses/x", state + "{}", http.StatusNotFound},
+		"no such request, deep":       {"/oid4vp/responses/x", state + strings.Repeat("[", openid.MaxResponse), http.StatusNotFound},
+		"another state, and deep":     {path, "state=x&vp_token=" + strings.Repeat("[", openid.MaxResponse), http.StatusBadRequest},
+		"an encrypted one, malformed": {path, "response=" + strings.Repeat("e.", 30_000), http.StatusBadRequest},
+	})
+}
+
+// Encrypted responses are no way around that: neither messages that do not decrypt, nor hostile ones that do.
+func TestHostileEncryptedResponsesCostLittle(t *testing.T) {
+	w, _ := encrypting(t)
+	_, request, id := w.begin("residence")
+	key, err := request.ResponseKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := func(payload string) string {
+		text, err := jose.Encrypt(*key, "A128GCM", []byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	message := func(header, key, nonce, content, tag string) string {
+		return strings.Join([]string{header, key, nonce, content, tag}, ".")
+	}
+	good := strings.Split(sealed("{}"), ".")
+	deep := strings.Repeat("[", openid.MaxResponse-100)
+	b64 := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	posts := make(map[string]hostile)
+	for name, text := range map[string]string{
+		"four parts":                 strings.Join(good[:4], "."),
+		"many parts":                 strings.Repeat(".", openid.MaxResponse),
+		"a huge header":              message(b64(strings.Repeat(" ", openid.MaxResponse)), "", good[2], good[3], good[4]),
+		"a deep header":              message(b64(strings.Repeat("[", 3000)), "", good[2], good[3], good[4]),
+		"a header of another":        message(b64(`{"alg":"dir","enc":"A128GCM"}`), "", good[2], good[3], good[4]),
+		"a wrapped key":              message(good[0], b64(strings.Repeat("k", 40)), good[2], good[3], good[4]),
+		"a long nonce":               message(good[0], "", b64(strings.Repeat("n", 1000)), good[3], good[4]),
+		"another nonce":              message(good[0], "", b64(strings.Repeat("n", 12)), good[3], good[4]),
+		"a short tag":                message(good[0], "", good[2], good[3], good[4][:8]),
+		"another content":            message(good[0], "", good[2], b64(strings.Repeat("x", 40_000)), good[4]),
+		"content without end":        message(good[0], "", good[2], strings.Repeat("A", openid.MaxResponse*4/3), good[4]),
+		"decrypts to nothing":        sealed(""),
+		"decrypts to text":           sealed("x"),
+		"decrypts to lists in lists": sealed(deep),
+		"decrypts to a deep token":   sealed(`{"state":"` + request.State + `","vp_token":` + deep),
+		"decrypts to many queries":   sealed(`{"state":"` + request.State + `","vp_token":{` + strings.Repeat(`"a":[],`, 9000) + `"b":[]}}`),
+		"decrypts to two states":     sealed(`{"state":"a","state":"` + request.State + `","vp_token":{}}`),
+		"decrypts to a deep state":   sealed(`{"state":` + deep),
+	} {
+		posts[name] = hostile{"/oid4vp/responses/" + id, "response=" + url.QueryEscape(text), http.StatusBadRequest}
+	}
+	w.costLittle(t, posts)
 }
 
 // A client that asks too often is told when to come back; others are served.
