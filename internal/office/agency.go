@@ -239,7 +239,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		return err
 	}
 	s.watchParty(chain, ours, o)
-	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), o)
+	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), cfg.WalletRate, o)
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil
 }

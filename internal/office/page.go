@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
+	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/web"
 )
@@ -54,9 +56,11 @@ func (v visits) Cancel(ctx context.Context, page string) error {
 	return err
 }
 
-// WithPages is a verifier's handler and, below [verifier.PagePath], the pages of its sessions.
-func WithPages(v *verifier.Verifier, handler http.Handler, o Options) http.Handler {
+// WithPages is a verifier's handler and, below [verifier.PagePath], the pages of its sessions, which one client may open and ask as often
+// as rate says.
+func WithPages(v *verifier.Verifier, handler http.Handler, rate webapi.RateConfig, o Options) http.Handler {
 	pages := web.NewVerification(visits{v}, verifier.PagePath, o.logger()).Handler()
+	pages = webapi.NewRate(rate, time.Now).Handler(pages)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, verifier.PagePath+"/") {
 			pages.ServeHTTP(w, r)

@@ -77,10 +77,29 @@ func (r *Rate) fresh() *rate.Limiter {
 
 // Limit is a middleware: a client that asks too often is told 429, and in Retry-After when to come back.
 func (r *Rate) Limit(c *gin.Context) {
-	if wait := r.take(ClientOf(c.Request)); wait > 0 {
-		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	if r.refuses(c.Writer, c.Request) {
 		Refuse(c, NewProblem(http.StatusTooManyRequests, "rate", "too many requests from your network: wait as long as Retry-After says"))
 	}
+}
+
+// Handler is Limit for what people open in a browser.
+func (r *Rate) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.refuses(w, request) {
+			http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, request)
+	})
+}
+
+// refuses counts a request, or says in the header when to come back.
+func (r *Rate) refuses(w http.ResponseWriter, request *http.Request) bool {
+	wait := r.take(ClientOf(request))
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	return wait > 0
 }
 
 // take counts a request, or returns how long to wait.

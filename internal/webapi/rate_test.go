@@ -26,6 +26,14 @@ func TestRate(t *testing.T) {
 	r := NewRate(RateConfig{PerSecond: 2, Burst: 3}, func() time.Time { return now })
 	e := gin.New()
 	e.GET("/", r.Limit, func(c *gin.Context) { c.Status(http.StatusOK) })
+	testRate(t, &now, e)
+	now = time.Unix(1_800_000_000, 0)
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	testRate(t, &now, NewRate(RateConfig{PerSecond: 2, Burst: 3}, func() time.Time { return now }).Handler(page))
+}
+
+func testRate(t *testing.T, now *time.Time, e http.Handler) {
+	t.Helper()
 	ask := func(client string) *httptest.ResponseRecorder {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		request.RemoteAddr = client
@@ -47,7 +55,7 @@ func TestRate(t *testing.T) {
 	if w := ask(other); w.Code != http.StatusOK {
 		t.Errorf("another client: %d", w.Code)
 	}
-	now = now.Add(500 * time.Millisecond)
+	*now = now.Add(500 * time.Millisecond)
 	if first, next := ask(client), ask(client); first.Code != http.StatusOK || next.Code != http.StatusTooManyRequests {
 		t.Errorf("half a second later: %d, then %d", first.Code, next.Code)
 	}
