@@ -321,6 +321,27 @@ type Progress struct {
 	Steps   []ProgressStep `json:"steps"`
 }
 
+// Ahead are the states that a case in a state comes into if all goes well; none if it has ended.
+func (k CaseKind) Ahead(state CaseState) []CaseState {
+	if state.ended() {
+		return nil
+	}
+	way := []CaseState{CaseSubmitted, CaseInReview, CaseApproved, CaseIssued}
+	if k == CaseReinstate || k == CaseRevoke {
+		way[3] = CaseDone
+	}
+	return way[slices.Index(way, state)+1:]
+}
+
+// Names are what pages call the agency, and what a schema's credentials are called: its type, if the schema does not say.
+func (i *Issuer) Names(schemaType string) (agency, schema credential.Text) {
+	schema = credential.Text{English: schemaType}
+	if known, ok := i.schemas[schemaType]; ok && known.Display != nil {
+		schema = *known.Display
+	}
+	return i.cfg.Name, schema
+}
+
 // ProgressStep is a step of a case, without who took it.
 type ProgressStep struct {
 	State CaseState           `json:"state"`

@@ -63,7 +63,7 @@ func (i *Issuer) Handler() http.Handler {
 	i.wallet(wallets, http.MethodPost, i.base+deferredPath, i.postDeferred)
 	i.wallet(wallets, http.MethodPost, i.base+notificationPath, i.postNotification)
 	i.wallet(wallets, http.MethodGet, i.base+offersPath+":reference", i.getOffer)
-	wallets.GET(i.base+progressPath+":link", i.getProgress)
+	wallets.GET(i.base+ProgressPath+"/:link", i.getProgress)
 	if i.cfg.Keys.Companion != nil {
 		i.wallet(wallets, http.MethodGet, wellKnownPath(openid.KeysWellKnown)+i.base, func(c *gin.Context) { describeTo(c, i.CompanionKeys()) })
 		i.wallet(wallets, http.MethodGet, i.base+listsPath+":number", i.getStatusList)

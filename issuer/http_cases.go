@@ -65,7 +65,7 @@ func (a *adminAPI) mountCases() {
 	}, func(_ context.Context, by Officer, in *filing) (*body[filed], error) {
 		c, link, err := a.i.File(by, in.Body)
 		if link != "" {
-			link = a.i.cfg.URL + progressPath + link
+			link = a.i.cfg.URL + ProgressPath + "/" + link
 		}
 		return &body[filed]{filed{c, link}}, err
 	})
@@ -169,8 +169,9 @@ func (a *adminAPI) mountDecisions(tags []string) {
 	})
 }
 
-// progressPath is where a person follows their case, with the private link's secret behind it.
-const progressPath = "/progress/"
+// ProgressPath is where a person follows their case, below the issuer's URL, with the private link's secret behind it. Package web has the
+// page; who serves this issuer mounts it there for those who accept HTML.
+const ProgressPath = "/progress"
 
 // Bounds of following a case by server-sent events.
 const (

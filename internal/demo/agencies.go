@@ -160,7 +160,11 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 			return err
 		}
 		n.Agencies[a.did] = &Agency{service, a.name, url}
-		n.serve(serving, listeners[a.place], service.Handler())
+		handler, err := office.WithCasePages(service, service.Handler(), webapi.RateConfig{}, office.Options{Logger: n.logger})
+		if err != nil {
+			return err
+		}
+		n.serve(serving, listeners[a.place], handler)
 		n.run(serving, a.did, service.Run)
 	}
 	return nil

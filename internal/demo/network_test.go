@@ -1,11 +1,15 @@
 package demo
 
 import (
+	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/issuer"
 )
 
 // freePorts finds a first port with free ones behind it.
@@ -58,6 +62,7 @@ func TestSecondStartFindsEverything(t *testing.T) {
 		if err != nil || !strings.HasPrefix(in.Land, "openid-credential-offer://") {
 			t.Errorf("invitation %q, %v", in.Land, err)
 		}
+		wantCasePage(t, n)
 		if err := n.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -65,5 +70,37 @@ func TestSecondStartFindsEverything(t *testing.T) {
 	cfg.Port = freePorts(t)
 	if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("other ports: %v", err)
+	}
+}
+
+// wantCasePage files an application and opens its private link as a browser does, and as a program.
+func wantCasePage(t *testing.T, n *Network) {
+	t.Helper()
+	a, err := Residence("Li Wei", "110108", "2015-03-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ValidUntil = time.Now().AddDate(1, 0, 0).Format(time.DateOnly)
+	agency := n.Agencies[CivilDID]
+	_, link, err := agency.File("demo-clerk", issuer.Filing{Kind: issuer.CaseIssue, Application: &a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for accept, want := range map[string]string{"text/html": "居住", "application/json": `"state":"`} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, agency.URL+issuer.ProgressPath+"/"+link, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", accept)
+		r.Header.Set("Accept-Language", "zh-CN")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %s %.500s, %v", accept, answer.Status, text, err)
+		}
 	}
 }

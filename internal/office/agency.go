@@ -98,7 +98,10 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.handler, s.work = s.withAlarms(at.Path+"/readyz", service.Handler()), append(s.work, service.Run)
+	if s.handler, err = WithCasePages(service, s.withAlarms(at.Path+"/readyz", service.Handler()), cfg.WalletRate, o); err != nil {
+		return err
+	}
+	s.work = append(s.work, service.Run)
 	s.readiness(service.Ready)
 	s.gauge("bulla_issuer_waiting", "Changes that wait to be sent to the ledger.", func() float64 { return float64(service.Waiting()) })
 	return nil

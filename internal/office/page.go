@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/web"
 )
@@ -68,4 +70,44 @@ func WithPages(v *verifier.Verifier, handler http.Handler, rate webapi.RateConfi
 		}
 		handler.ServeHTTP(w, r)
 	})
+}
+
+// caseLooks are an agency's cases for their pages.
+type caseLooks struct{ issuer *issuer.Issuer }
+
+// Case implements [web.Cases].
+func (l caseLooks) Case(ctx context.Context, link string) (*web.Case, error) {
+	p, err := l.issuer.Progress(ctx, link, 0)
+	if errors.Is(err, issuer.ErrNotFound) {
+		return nil, web.ErrAbsent
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &web.Case{Kind: string(p.Kind), Version: p.Version}
+	c.Agency, c.Title = l.issuer.Names(p.Schema)
+	for _, s := range p.Steps {
+		c.Steps = append(c.Steps, web.CaseStep{State: string(s.State), At: s.At.Time()})
+	}
+	for _, s := range p.Kind.Ahead(p.State) {
+		c.Ahead = append(c.Ahead, string(s))
+	}
+	return c, nil
+}
+
+// WithCasePages is an agency's handler and, for who accepts HTML, the pages of cases, which one client may open as often as rate says.
+func WithCasePages(i *issuer.Issuer, handler http.Handler, rate webapi.RateConfig, o Options) (http.Handler, error) {
+	at, err := url.Parse(i.URL())
+	if err != nil {
+		return nil, err
+	}
+	pages := web.NewCasePages(caseLooks{i}, strings.TrimSuffix(at.Path, "/")+issuer.ProgressPath, o.logger())
+	shown := webapi.NewRate(rate, time.Now).Handler(pages.Handler())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pages.Wants(r) {
+			shown.ServeHTTP(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}), nil
 }
