@@ -7,13 +7,16 @@ FUZZTIME ?= 30s
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/checkpoint/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/oauth/dpop/... ./internal/sdjwt/... ./internal/statuslist/... ./internal/bench/wasm/prove
 
-.PHONY: help build run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers bench-ledger-peers fuzz soak clean
+.PHONY: help build wallet-page run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers bench-ledger-peers fuzz soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-build: ## build bin/bulla
+build: wallet-page ## build bin/bulla
 	go build -o $(BULLA) ./cmd/bulla
+
+wallet-page: ## build the wallet's WebAssembly, which bin/bulla embeds
+	go run ./web/wasm/build
 
 run: build ## start everything on loopback, with development keys, and say what to try
 	$(BULLA) serve --dev --data $(DATA)
@@ -24,7 +27,7 @@ demo: build ## tell the whole story in a terminal, in under a minute
 demo-ceremony: build ## hold a ceremony (some five minutes of processor time) and tell the story on its keys
 	$(BULLA) demo --keys ceremony
 
-test: ## all tests that need Go only (about 5 minutes)
+test: wallet-page ## all tests that need Go only (about 5 minutes)
 	go test ./...
 
 check: test check-without-test ## what CI runs: tests, format, vet, staticcheck, js/wasm, generate-and-clean, outside judges
@@ -36,6 +39,7 @@ format: ## fail if gofmt would change anything
 
 vet: ## go vet
 	go vet ./...
+	GOOS=js GOARCH=wasm go vet ./web/wasm/...
 
 staticcheck: ## staticcheck, pinned in tools/go.mod
 	$(STATICCHECK) ./...

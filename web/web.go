@@ -20,7 +20,7 @@ import (
 	"github.com/bulla-id/bulla/credential"
 )
 
-//go:embed assets
+//go:embed all:assets
 var assets embed.FS
 
 // pages are the templates, by file name.
@@ -52,8 +52,28 @@ func loadAsset(name string) asset {
 	if err != nil {
 		panic("web: " + err.Error()) // it is embedded
 	}
+	return newAsset(name, body)
+}
+
+func newAsset(name string, body []byte) asset {
 	sum := sha256.Sum256(body)
-	return asset{body, mime.TypeByExtension(path.Ext(name)), `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	return asset{body, kindOf(name), tagOf(sum[:])}
+}
+
+// tagOf is the entity tag of a file, by its SHA-256.
+func tagOf(sum []byte) string { return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"` }
+
+// kindOf is the media type of a file. Not every system knows all of them.
+func kindOf(name string) string {
+	switch path.Ext(name) {
+	case ".wasm":
+		return "application/wasm"
+	case ".webmanifest":
+		return "application/manifest+json"
+	case ".bin":
+		return "application/octet-stream"
+	}
+	return mime.TypeByExtension(path.Ext(name))
 }
 
 // version is what makes an asset's address change with it.
@@ -61,6 +81,13 @@ func (a asset) version() string { return strings.Trim(a.tag, `"`) }
 
 // ServeHTTP answers with the file. By an address with its version it may be kept for ever, by another it is asked for again.
 func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !a.head(w, r) {
+		_, _ = w.Write(a.body) // who asked may be gone
+	}
+}
+
+// head sets the headers, and answers who has the file already.
+func (a asset) head(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
 	h.Set("Content-Type", a.kind)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -73,9 +100,9 @@ func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Header.Get("If-None-Match") == a.tag {
 		w.WriteHeader(http.StatusNotModified)
-		return
+		return true
 	}
-	_, _ = w.Write(a.body) // who asked may be gone
+	return false
 }
 
 var (

@@ -113,7 +113,7 @@ next:
 		}
 		return strconv.Itoa(first)
 	}
-	t.Fatal("no seven free ports in a row")
+	t.Fatal("no eight free ports in a row")
 	return ""
 }
 

@@ -19,6 +19,7 @@ type KeySet interface {
 	Circuits() []string
 	VerifyingKey(circuit string) (*keys.VerifyingKey, error)
 	ProvingKey(circuit string) (*keys.ProvingKey, error)
+	ProvingKeyFile(circuit string) (path string, digest credential.Digest, err error)
 }
 
 // openKeys loads the keys of a finished ceremony, or makes development keys once.

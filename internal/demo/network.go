@@ -36,7 +36,7 @@ type Config struct {
 	WorkFactor int    // of scrypt; 0: 18
 	// Ceremony is the folder of a finished ceremony. With its keys the chain is no dev chain. Empty: development keys.
 	Ceremony string
-	Port     int // first of seven consecutive ports on 127.0.0.1; 0: any free ones
+	Port     int // first of eight consecutive ports on 127.0.0.1; 0: any free ones
 	Progress setup.Progress
 	Logger   *slog.Logger // nil: no log
 }
@@ -49,6 +49,7 @@ type Network struct {
 	Agencies  map[string]*Agency // by DID
 	Verifiers map[string]*Verifier
 	Chain     *client.Client // the demo's own view
+	Wallet    string         // URL of the wallet's page; empty in a program that was built without it
 
 	schemas  schemas
 	secrets  *keystore.Store
@@ -69,6 +70,7 @@ const (
 	atHealth
 	atCity
 	atClinic
+	atWallet
 	places
 )
 
@@ -121,7 +123,10 @@ func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
 	if err := n.startAgencies(serving, cfg.Dir, secrets, listeners); err != nil {
 		return err
 	}
-	return n.startVerifiers(ctx, serving, cfg.Dir, secrets, listeners)
+	if err := n.startVerifiers(ctx, serving, cfg.Dir, secrets, listeners); err != nil {
+		return err
+	}
+	return n.startWallet(serving, listeners[atWallet])
 }
 
 // listen opens the listeners of all places.

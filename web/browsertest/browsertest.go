@@ -18,7 +18,7 @@ import (
 )
 
 // limit is how long one browser lives at most.
-const limit = 3 * time.Minute
+const limit = 8 * time.Minute
 
 // Browser is a browser with an empty profile.
 type Browser struct {
@@ -98,10 +98,13 @@ func Evaluate[T any](b *Browser, expression string) T {
 	return value
 }
 
-// Until waits for an expression of the page to be true.
-func (b *Browser) Until(expression string) {
+// Until waits for an expression of the page to be true, half a minute at most.
+func (b *Browser) Until(expression string) { b.t.Helper(); b.Within(30*time.Second, expression) }
+
+// Within waits for an expression of the page to be true.
+func (b *Browser) Within(limit time.Duration, expression string) {
 	b.t.Helper()
-	wait := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(30*time.Second))
+	wait := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(limit))
 	if _, err := chromedp.Run(b.context, wait); err != nil {
 		b.t.Fatalf("wait for %s: %v", expression, err)
 	}

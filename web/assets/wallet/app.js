@@ -1,0 +1,461 @@
+// The wallet's page only shows and asks: everything that matters happens in the worker.
+
+import { t, has, said, el, field, moment, speak, speaks } from "./view.js";
+
+const config = JSON.parse(document.getElementById("config").textContent);
+const main = document.getElementById("content");
+const nav = document.getElementById("nav");
+const idle = 10 * 60 * 1000; // milliseconds without a touch until the wallet locks itself
+
+// ---- the worker
+
+let worker, waiting, serial, tell, locking;
+
+// begin starts a worker anew. Its end is what locks a wallet: nothing of an open vault is left then.
+function begin() {
+	worker?.terminate();
+	worker = new Worker(config.files["worker.js"]);
+	waiting = new Map();
+	serial = 0;
+	const ready = new Promise((resolve, reject) => {
+		worker.onmessage = ({ data }) => {
+			if (data.ready) return resolve();
+			if (data.broken !== undefined) return reject(new Error(data.broken));
+			if (data.progress) return tell?.(data.progress);
+			const { resolve: done, reject: fail } = waiting.get(data.id);
+			waiting.delete(data.id);
+			data.failed ? fail(data.failed) : done(data.result);
+		};
+		worker.onerror = (event) => reject(new Error(event.message));
+	});
+	worker.postMessage({ start: config });
+	return ready;
+}
+
+// call asks the worker for something; a failure has code and text.
+function call(method, params, progress) {
+	tell = progress;
+	touch();
+	return new Promise((resolve, reject) => {
+		const id = ++serial;
+		waiting.set(id, { resolve, reject });
+		worker.postMessage({ id, method, language: speaks(), params });
+	});
+}
+
+function touch() {
+	clearTimeout(locking);
+	if (state.open) locking = setTimeout(lock, idle);
+}
+
+for (const sign of ["pointerdown", "keydown"]) addEventListener(sign, touch, { passive: true });
+
+// ---- what is shown
+
+const state = { open: false, exists: false, view: null, arrived: arrival() };
+
+// arrival is the link that brought the person here, behind #. It never goes to a server, and leaves the address at once.
+function arrival() {
+	const link = decodeURIComponent(location.hash.slice(1));
+	if (link) history.replaceState(null, "", location.pathname + location.search);
+	return link;
+}
+
+addEventListener("hashchange", () => {
+	state.arrived = arrival();
+	if (state.open && state.arrived) take(state.arrived);
+});
+
+// words of a failure.
+function wordsOf(failed) {
+	if (failed instanceof Error) return t("failed.other") + " " + failed.message;
+	if (has("failed." + failed.code)) return t("failed." + failed.code);
+	return failed.text || t("failed.other");
+}
+
+// show puts a view on the page, and the focus on its heading, so that screen readers begin there.
+function show(view, ...elements) {
+	state.view = view;
+	main.replaceChildren(...elements.flat().filter(Boolean));
+	main.dataset.view = view;
+	drawFrame();
+	const heading = main.querySelector("h1");
+	if (heading) {
+		heading.tabIndex = -1;
+		heading.focus();
+	}
+	scrollTo(0, 0);
+}
+
+function drawFrame() {
+	document.title = (main.querySelector("h1")?.textContent ?? t("title")) + " · Bulla";
+	document.querySelector(".skip").textContent = t("skip");
+	const other = speaks() === "en" ? "zh-CN" : "en";
+	const button = document.getElementById("language");
+	button.textContent = other === "en" ? "English" : "中文";
+	button.lang = other;
+	nav.hidden = !state.open;
+	nav.setAttribute("aria-label", t("nav"));
+	nav.replaceChildren(...[["home", home], ["history", past], ["settings", settings]].map(([name, open]) =>
+		el("button", { type: "button", "aria-current": state.view === name ? "page" : null, onclick: open }, t("nav." + name))),
+	el("button", { type: "button", onclick: lock }, t("lock")));
+	document.getElementById("chain").textContent = t("chain", config.profile.genesis);
+}
+
+document.getElementById("language").addEventListener("click", () => {
+	speak(speaks() === "en" ? "zh-CN" : "en");
+	(state.again ?? drawFrame)();
+});
+
+// page names the way to draw the present view again, in another language.
+function page(draw) {
+	state.again = draw;
+	return draw();
+}
+
+// form makes a form whose button is off while it works, and that says what went wrong.
+function form(button, work, ...fields) {
+	const wrong = el("p", { class: "wrong", role: "alert", hidden: true });
+	const submit = el("button", { type: "submit", class: "primary" }, button);
+	return el("form", {
+		onsubmit: async (event) => {
+			event.preventDefault();
+			wrong.hidden = true;
+			submit.disabled = true;
+			const values = Object.fromEntries(new FormData(event.target));
+			try {
+				await work(values, event.target);
+			} catch (failed) {
+				wrong.textContent = wordsOf(failed);
+				wrong.hidden = false;
+				submit.disabled = false;
+			}
+		},
+	}, ...fields, wrong, submit);
+}
+
+const secret = (autocomplete) => ({ type: "password", autocomplete, required: true, minlength: autocomplete === "new-password" ? 10 : 1, maxlength: 1024 });
+
+// agreed refuses two passphrases that differ.
+function agreed(values) {
+	if (values.passphrase !== values.again) throw { code: "again" };
+}
+
+function twice(prefix) {
+	return [
+		field("passphrase", t(prefix + ".passphrase"), { ...secret("new-password"), "aria-describedby": "strong" }),
+		el("p", { id: "strong", class: "quiet" }, t("passphrase.hint")),
+		field("again", t("passphrase.again"), secret("new-password")),
+	];
+}
+
+// ---- before it is open
+
+function welcome() {
+	show("welcome",
+		el("h1", {}, t("welcome")),
+		el("p", {}, t("welcome.what")),
+		el("section", { class: "box" }, el("h2", {}, t("create")),
+			form(t("create.do"), async (values) => { agreed(values); await opened("create", { passphrase: values.passphrase }); }, ...twice("create"))),
+		el("p", {}, el("button", { type: "button", onclick: () => page(restore) }, t("restore"))));
+}
+
+function restore() {
+	show("restore",
+		el("h1", {}, t("restore")),
+		el("p", {}, t("restore.what")),
+		form(t("restore.do"), async (values, form) => {
+			agreed(values);
+			const file = form.elements.file.files[0];
+			if (!file || file.size > 16 << 20) throw { code: "file" };
+			await opened("restore", { passphrase: values.passphrase, backup: (await file.text()).trim(), backup_passphrase: values.old });
+		},
+		field("file", t("restore.file"), { type: "file", required: true }),
+		field("old", t("restore.passphrase"), secret("off")),
+		...twice("create")),
+		el("p", {}, el("button", { type: "button", onclick: () => page(state.exists ? unlock : welcome) }, t("back"))));
+}
+
+function unlock() {
+	show("unlock",
+		el("h1", {}, t("unlock")),
+		form(t("unlock.do"), (values) => opened("unlock", { passphrase: values.passphrase }), field("passphrase", t("unlock.passphrase"), secret("current-password"))));
+}
+
+async function opened(method, params) {
+	await call(method, params);
+	state.open = state.exists = true;
+	touch();
+	await page(home);
+	call("resume").then((got) => { if (got.length) refresh(); }).catch(() => {}); // what broke off may go on; else it is tried the next time
+	if (state.arrived) take(state.arrived);
+}
+
+async function lock() {
+	clearTimeout(locking);
+	state.open = false;
+	await start();
+}
+
+// ---- at home
+
+let shown = []; // the cards
+
+async function home() {
+	shown = await call("credentials");
+	drawHome();
+	refresh();
+}
+
+function drawHome() {
+	show("home",
+		el("h1", {}, t("title")),
+		shown.length ? null : el("p", {}, t("home.empty")),
+		...shown.map(card),
+		el("section", { class: "box" }, el("h2", {}, t("take")), el("p", {}, t("take.what")),
+			form(t("take.do"), (values) => take(values.link.trim()),
+				el("p", { class: "field" }, el("label", { for: "link" }, t("take.link")), el("textarea", { id: "link", name: "link", required: true, autocomplete: "off", spellcheck: "false", maxlength: 8192 }))),
+			camera()));
+	state.again = drawHome;
+}
+
+// refresh asks the chain how the cards are, in the background.
+async function refresh() {
+	let list;
+	try {
+		list = await call("sync");
+	} catch {
+		return; // offline: the cards say when they were last seen
+	}
+	if (JSON.stringify(list) === JSON.stringify(shown)) return;
+	shown = list;
+	if (state.view !== "home") return;
+	const old = main.querySelectorAll(".card");
+	if (old.length === shown.length) old.forEach((each, i) => each.replaceWith(card(shown[i])));
+	else if (!main.querySelector("textarea")?.value) drawHome();
+}
+
+function card(c) {
+	return el("article", { class: "box card " + c.state, "data-state": c.state, "aria-label": said(c.title) },
+		el("span", { class: "live" }, t("state." + c.state)),
+		el("h2", {}, said(c.title)),
+		el("p", { class: "quiet" }, said(c.issuer_name)),
+		el("dl", {}, c.claims.map((line) => [el("dt", {}, said(line.title) || line.name), el("dd", {}, said(line.label) || String(line.value))])),
+		el("p", { class: "quiet" }, t("card.until", c.valid_until), " · ", t("card.seen", moment(c.checked))));
+}
+
+// camera reads a code where the browser can.
+function camera() {
+	if (!("BarcodeDetector" in self) || !navigator.mediaDevices) return null;
+	return el("button", { type: "button", onclick: scan }, t("scan"));
+}
+
+async function scan() {
+	const video = el("video", { muted: true, playsinline: true });
+	let stream;
+	const stop = () => { stream?.getTracks().forEach((track) => track.stop()); };
+	show("scan", el("h1", {}, t("scan")), video, el("button", { type: "button", onclick: () => { stop(); page(home); } }, t("back")));
+	try {
+		stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+		video.srcObject = stream;
+		await video.play();
+		const detector = new BarcodeDetector({ formats: ["qr_code"] });
+		while (state.view === "scan") {
+			const found = await detector.detect(video);
+			if (found.length) { stop(); return take(found[0].rawValue); }
+			await new Promise((resolve) => setTimeout(resolve, 200));
+		}
+		stop();
+	} catch (error) {
+		stop();
+		fail(error);
+	}
+}
+
+// ---- what came: an offer or a request
+
+function take(link) {
+	state.arrived = "";
+	if (link.startsWith("openid-credential-offer:")) return page(() => offer(link));
+	if (link.startsWith("openid4vp:") || link.startsWith("bulla-counter:")) return ask(link);
+	throw { code: "link" };
+}
+
+function fail(failed) {
+	page(() => show("failed", el("h1", {}, t("failed")), el("p", { class: "wrong", role: "alert" }, wordsOf(failed)),
+		el("button", { type: "button", onclick: () => page(home) }, t("home"))));
+}
+
+// busy shows how far a call is.
+function busy(title) {
+	const bar = el("progress", { max: 1, "aria-label": t("progress") });
+	const stage = el("p", { role: "status" }, t("stage.ask"));
+	page(() => show("busy", el("h1", {}, t(title)), stage, bar));
+	return (p) => {
+		bar.max = p.total;
+		bar.value = p.done;
+		if (has("stage." + p.stage)) stage.textContent = t("stage." + p.stage);
+	};
+}
+
+// offer asks before it is received: what an offer says of itself is nobody's word yet.
+function offer(link, needsCode) {
+	show("offer",
+		el("h1", {}, t("offer")),
+		el("p", {}, t("offer.what", issuerOf(link))),
+		form(t("offer.do"), async (values) => {
+			const progress = busy("offer.busy");
+			try {
+				received(await call("receive", { link, tx_code: values.code ?? "" }, progress));
+			} catch (failed) {
+				if (failed.code === "tx_code" && !values.code) return page(() => offer(link, true));
+				fail(failed);
+			}
+		}, needsCode ? field("code", t("offer.code"), { required: true, autocomplete: "one-time-code", maxlength: 64 }) : null),
+		el("p", {}, el("button", { type: "button", onclick: () => page(home) }, t("offer.not"))));
+}
+
+// issuerOf is the host that an offer names, or that it is fetched from.
+function issuerOf(link) {
+	try {
+		const query = new URL(link).searchParams;
+		return new URL(query.get("credential_offer_uri") ?? JSON.parse(query.get("credential_offer")).credential_issuer).host;
+	} catch {
+		return "?";
+	}
+}
+
+function received(summary) {
+	page(() => show("received", el("h1", {}, t("received")), card(summary), el("button", { type: "button", class: "primary", onclick: () => page(home) }, t("home"))));
+}
+
+async function ask(link) {
+	const progress = busy("ask.busy");
+	try {
+		const read = await call("read", { link }, progress);
+		state.again = async () => consent(await call("explain", { number: read.number }));
+		consent(read);
+	} catch (failed) {
+		fail(failed);
+	}
+}
+
+function list(items, attributes = {}) {
+	return items?.length ? el("ul", attributes, items.map((item) => el("li", {}, item))) : null;
+}
+
+// consent is what the person reads. Refusing is as easy as agreeing.
+function consent(read) {
+	const x = read.request;
+	show("consent",
+		el("p", { class: "who" }, el("strong", {}, x.verifier), " ", t("asks")),
+		el("h1", {}, x.policy),
+		x.notices.map((notice) => el("p", { class: "dev", role: "note" }, notice)),
+		x.warnings.map((warning) => el("p", { class: "warning", role: "note" }, warning)),
+		x.queries.map((query) => el("section", { class: "box" },
+			el("h2", {}, query.title),
+			list(query.facts, { class: "facts" }),
+			el("h3", {}, t("shown")), list(query.shown),
+			list((query.narrows ?? []).map((line) => typeof line === "string" ? line : line.text)),
+			el("p", { class: "quiet" }, query.crowd_text),
+			query.group_text ? el("p", { class: "quiet" }, query.group_text) : null,
+			(query.sets ?? []).map((set) => el("details", {}, el("summary", {}, set.name + " (" + set.members.length + ")"), list(set.members.map(String)))))),
+		el("h2", {}, t("about")), list(x.about),
+		el("h2", {}, t("before")), list(x.before) ?? el("p", {}, t("before.nothing")),
+		x.adds.length ? [el("h2", {}, t("adds")), list(x.adds)] : null,
+		el("details", {}, el("summary", {}, t("identified")), el("p", {}, x.identified), el("p", {}, x.revocation)),
+		read.why_not ? el("p", { class: "wrong", role: "alert" }, wordsOf(read.why_not)) : null,
+		el("div", { class: "choices" },
+			el("button", { type: "button", onclick: () => decline(read) }, t("decline")),
+			read.can_answer ? el("button", { type: "button", class: "primary", onclick: () => agree(read) }, t("agree")) : null));
+}
+
+async function agree(read) {
+	const progress = busy("agree.busy");
+	try {
+		answered(await call("answer", { number: read.number }, progress));
+	} catch (failed) {
+		fail(failed);
+	}
+}
+
+function answered(answer) {
+	page(() => show("answered",
+		el("h1", {}, t("answered")),
+		el("p", {}, t("answered.what", said(answer.event.name))),
+		answer.code ? el("p", {}, t("answered.counter")) : null,
+		answer.code ? el("textarea", { readonly: true, "aria-label": t("answered.counter") }, answer.code) : null,
+		answer.redirect_uri ? el("p", {}, el("a", { class: "button primary", href: answer.redirect_uri, rel: "noreferrer" }, t("answered.go", new URL(answer.redirect_uri).host))) : null,
+		el("p", {}, el("button", { type: "button", onclick: () => page(home) }, t("home")))));
+}
+
+async function decline(read) {
+	try {
+		await call("refuse", { number: read.number });
+	} catch (failed) {
+		return fail(failed);
+	}
+	page(() => show("declined", el("h1", {}, t("declined")), el("p", {}, t("declined.what")), el("button", { type: "button", onclick: () => page(home) }, t("home"))));
+}
+
+// ---- history and settings
+
+async function past() {
+	const events = await call("history");
+	const draw = () => show("history",
+		el("h1", {}, t("history")),
+		events.length ? null : el("p", {}, t("history.empty")),
+		events.toReversed().map((event) => el("article", { class: "event" },
+			el("h2", {}, t("kind." + event.kind, said(event.name))),
+			el("p", { class: "quiet" }, moment(event.at), " · ", t("outcome." + event.outcome), event.remote ? " (" + event.remote + ")" : ""),
+			said(event.purpose) ? el("p", {}, said(event.purpose)) : null,
+			list((event.facts ?? []).map(said), { class: "facts" }),
+			event.shown?.length ? el("details", {}, el("summary", {}, t("shown")), list(event.shown.map(said))) : null)));
+	page(draw);
+}
+
+function settings() {
+	page(() => show("settings",
+		el("h1", {}, t("settings")),
+		el("section", { class: "box" }, el("h2", {}, t("backup")), el("p", {}, t("backup.what")),
+			form(t("backup.do"), async (values, form) => {
+				agreed(values);
+				const { backup } = await call("backup", { passphrase: values.passphrase });
+				const address = URL.createObjectURL(new Blob([backup], { type: "application/json" }));
+				const link = el("a", { href: address, download: "bulla-wallet-backup.json", class: "button" }, t("backup.save"));
+				form.replaceChildren(el("p", { role: "status" }, t("backup.made")), link);
+				link.click();
+			}, ...twice("backup"))),
+		el("section", { class: "box" }, el("h2", {}, t("change")),
+			form(t("change.do"), async (values, form) => {
+				if (values.new !== values.newAgain) throw { code: "again" };
+				await call("passphrase", { old: values.old, new: values.new });
+				form.replaceChildren(el("p", { role: "status" }, t("change.done")));
+			},
+			field("old", t("unlock.passphrase"), secret("current-password")),
+			field("new", t("create.passphrase"), secret("new-password")),
+			field("newAgain", t("passphrase.again"), secret("new-password")))),
+		el("section", { class: "box" }, el("h2", {}, t("remove")), el("p", {}, t("remove.what")),
+			shown.length ? form(t("remove.do"), async (values) => {
+				await call("remove", { id: values.id });
+				shown = await call("credentials");
+				settings();
+			}, el("p", { class: "field" }, el("label", { for: "id" }, t("remove.which")),
+				el("select", { id: "id", name: "id", required: true }, el("option", { value: "" }, "—"),
+					shown.map((c) => el("option", { value: c.id }, said(c.title) + " · " + c.claims.slice(0, 2).map((line) => said(line.label) || line.value).join(", ")))))) : null)));
+}
+
+// ---- the beginning
+
+async function start() {
+	try {
+		await begin();
+		const { exists } = await call("status");
+		state.exists = exists;
+		page(exists ? unlock : welcome);
+	} catch (error) {
+		page(() => show("broken", el("h1", {}, t("broken")), el("p", { class: "wrong", role: "alert" }, error.message ?? wordsOf(error))));
+	}
+}
+
+start();

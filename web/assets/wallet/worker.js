@@ -1,0 +1,105 @@
+// The wallet runs here, in Go. The page posts {start: config} once, then {id, method, language, params}; it gets {ready}, {progress} and
+// {id, result} or {id, failed}. Secrets stay here: ending the worker locks the wallet.
+
+const database = "bulla-wallet", table = "vault", row = "vault";
+const keyCache = "bulla-keys";
+const patience = 10000; // milliseconds until a database that does not open is an error
+
+function opened() {
+	return new Promise((resolve, reject) => {
+		const request = indexedDB.open(database, 1);
+		const late = setTimeout(() => reject(new Error("the browser's storage does not open")), patience);
+		request.onupgradeneeded = () => request.result.createObjectStore(table);
+		request.onsuccess = () => { clearTimeout(late); resolve(request.result); };
+		request.onerror = () => { clearTimeout(late); reject(request.error); };
+	});
+}
+
+function same(a, b) {
+	return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+// load is the vault's encrypted bytes, or null.
+async function load() {
+	const db = await opened();
+	try {
+		return await new Promise((resolve, reject) => {
+			const request = db.transaction(table).objectStore(table).get(row);
+			request.onsuccess = () => resolve(request.result ?? null);
+			request.onerror = () => reject(request.error);
+		});
+	} finally {
+		db.close();
+	}
+}
+
+// save replaces the bytes if they are still old, in one transaction that is on disk when it ends.
+async function save(old, data) {
+	const db = await opened();
+	try {
+		return await new Promise((resolve, reject) => {
+			const transaction = db.transaction(table, "readwrite", { durability: "strict" });
+			const rows = transaction.objectStore(table);
+			let replaced = false;
+			const request = rows.get(row);
+			request.onsuccess = () => {
+				const there = request.result ?? null;
+				replaced = there === null || old === null ? there === old : same(there, old);
+				if (replaced) rows.put(data, row);
+			};
+			transaction.oncomplete = () => resolve(replaced);
+			transaction.onabort = () => reject(transaction.error ?? new Error("the browser did not keep the wallet: is its storage full?"));
+		});
+	} finally {
+		db.close();
+	}
+}
+
+// bytesAt fetches a file once. What it has is checked by who asked; fresh throws away what was kept.
+async function bytesAt(address, fresh) {
+	const cache = self.caches ? await caches.open(keyCache) : null;
+	if (fresh) await cache?.delete(address);
+	let answer = await cache?.match(address);
+	if (!answer) {
+		answer = await fetch(address, { cache: fresh ? "reload" : "default" });
+		if (!answer.ok) throw new Error("the file " + address.split("?")[0] + " cannot be had: " + answer.status);
+		await cache?.put(address, answer.clone());
+	}
+	return new Uint8Array(await answer.arrayBuffer());
+}
+
+// program is the wallet as WebAssembly, if its SHA-256 is the one that the page names.
+async function program(address, digest) {
+	for (const fresh of [false, true]) {
+		const bytes = await bytesAt(address, fresh);
+		const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+		if (btoa(String.fromCharCode(...sum)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "") === digest) return bytes;
+	}
+	throw new Error("the wallet's program is not the one that this page names: load the page again");
+}
+
+async function start(config) {
+	importScripts(config.files["wasm_exec.js"]);
+	const go = new Go();
+	const { instance } = await WebAssembly.instantiate(await program(config.files["wallet.wasm"], config.program), go.importObject);
+	self.bullaHost = {
+		config: JSON.stringify({ profile: config.profile, keys: config.keys, work_factor: config.workFactor ?? 0 }),
+		load, save,
+		fetchKey: (file, fresh) => bytesAt("keys/" + file, fresh),
+		tell: (stage, done, total) => postMessage({ progress: { stage, done, total } }),
+		ready: () => postMessage({ ready: true }),
+		failed: (text) => postMessage({ broken: text }),
+	};
+	go.run(instance).then(() => postMessage({ broken: "the wallet's program has ended" }));
+}
+
+self.onmessage = async ({ data }) => {
+	try {
+		if (data.start) return await start(data.start);
+		const answer = JSON.parse(await self.bullaCall(data.method, data.language, JSON.stringify(data.params ?? {})));
+		postMessage({ id: data.id, ...answer });
+	} catch (error) {
+		if (data.id === undefined) return postMessage({ broken: error.message });
+		postMessage({ id: data.id, failed: { code: "other", text: error.message } });
+	}
+};

@@ -1,0 +1,238 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// WalletConfig is what the wallet's page needs. The page has an origin of its own: nothing else may be served there, as whatever is
+// could read the vault's bytes.
+type WalletConfig struct {
+	Profile json.RawMessage // of the chain, as ledger/client reads it
+	Keys    []WalletKey
+	// Start is where the page goes when it is opened for itself, a page for visitors; empty: nowhere.
+	Start  string
+	Logger *slog.Logger
+}
+
+// WalletKey is a proving key that the page fetches.
+type WalletKey struct {
+	Circuit string
+	File    []byte
+}
+
+// ErrNoWallet is returned by a program that was built without the page's WebAssembly.
+var ErrNoWallet = errors.New("this program was built without the wallet's page: make build")
+
+// Wallet serves the wallet as a page: the wallet package in a worker, and a page that shows and asks.
+type Wallet struct {
+	page   *template.Template
+	logger *slog.Logger
+	files  map[string]asset
+	packed map[string]packed
+	config template.JS
+	texts  template.JS
+}
+
+// packed is a file that is kept compressed.
+type packed struct {
+	asset
+	zip []byte // the asset's body is nil
+}
+
+// walletFiles are the files of the page by name.
+var walletFiles = []string{"icon.svg", "wallet/app.js", "wallet/view.js", "wallet/worker.js", "wallet/wallet.css", "verification.css", "wallet/manifest.webmanifest"}
+
+// NewWallet makes the page, or returns [ErrNoWallet].
+func NewWallet(cfg WalletConfig) (*Wallet, error) {
+	w := &Wallet{page: pages.Lookup("wallet.html"), logger: cfg.Logger, files: make(map[string]asset), packed: make(map[string]packed)}
+	for _, name := range walletFiles {
+		w.files[path.Base(name)] = loadAsset(name)
+	}
+	glue, err := fs.ReadFile(assets, "assets/wallet/built/wasm_exec.js")
+	program, err2 := fs.ReadFile(assets, "assets/wallet/built/wallet.wasm.gz")
+	if err != nil || err2 != nil {
+		return nil, ErrNoWallet
+	}
+	w.files["wasm_exec.js"] = newAsset("wasm_exec.js", glue)
+	digest, err := w.addPacked("wallet.wasm", program)
+	if err != nil {
+		return nil, fmt.Errorf("wallet.wasm: %w", err)
+	}
+	type key struct {
+		Circuit string `json:"circuit"`
+		File    string `json:"file"`
+	}
+	config := struct {
+		Profile json.RawMessage   `json:"profile"`
+		Keys    []key             `json:"keys"`
+		Program string            `json:"program"` // SHA-256
+		Files   map[string]string `json:"files"`   // addresses by name
+		Start   string            `json:"start,omitempty"`
+	}{cfg.Profile, []key{}, digest, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].version()}, cfg.Start}
+	for _, k := range cfg.Keys {
+		sum := sha256.Sum256(k.File)
+		file := base64.RawURLEncoding.EncodeToString(sum[:])
+		w.files["keys/"+file] = newAsset("key.bin", k.File)
+		config.Keys = append(config.Keys, key{k.Circuit, file})
+	}
+	for _, name := range []string{"worker.js", "wasm_exec.js"} {
+		config.Files[name] = w.address(name)
+	}
+	if w.config, err = script(config); err != nil {
+		return nil, err
+	}
+	w.texts, err = script(walletTexts())
+	return w, err
+}
+
+// script is a value as JSON that can stand in a script element.
+func script(value any) (template.JS, error) {
+	text, err := json.Marshal(value) // escapes <, > and &
+	return template.JS(text), err
+}
+
+// walletTexts are the texts of the page, by key without its beginning, by language.
+func walletTexts() map[string]map[string]string {
+	out := make(map[string]map[string]string)
+	for key, text := range texts {
+		if name, ours := strings.CutPrefix(key, "wallet."); ours {
+			out[name] = map[string]string{english: text.English, chinese: text.Chinese}
+		}
+	}
+	return out
+}
+
+// addPacked adds a compressed file, and returns the SHA-256 of what is in it.
+func (w *Wallet) addPacked(name string, zip []byte) (string, error) {
+	r, err := gzip.NewReader(bytes.NewReader(zip))
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, r); err != nil {
+		return "", err
+	}
+	sum := hash.Sum(nil)
+	w.packed[name] = packed{asset{kind: kindOf(name), tag: tagOf(sum)}, zip}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+func (w *Wallet) address(name string) string { return name + "?v=" + w.files[name].version() }
+
+// Handler answers at the root of the wallet's origin.
+func (w *Wallet) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for name, file := range w.files {
+		mux.Handle("GET /"+name, sameOrigin(file))
+	}
+	for name, file := range w.packed {
+		mux.Handle("GET /"+name, sameOrigin(file))
+	}
+	mux.HandleFunc("GET /{$}", w.show)
+	return mux
+}
+
+// sameOrigin keeps other sites from using the wallet's files: the worker's bytes are nobody else's.
+func sameOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&headers{ResponseWriter: out, set: func(h http.Header) {
+			h.Del("Access-Control-Allow-Origin")
+			h.Set("Cross-Origin-Resource-Policy", "same-origin")
+			h.Set("Cross-Origin-Embedder-Policy", "require-corp") // the worker has the page's
+			h.Set("Content-Security-Policy", policyOfWorker)
+		}}, r)
+	})
+}
+
+// headers changes headers before they are sent.
+type headers struct {
+	http.ResponseWriter
+	set  func(http.Header)
+	done bool
+}
+
+// WriteHeader sends the changed headers.
+func (w *headers) WriteHeader(status int) {
+	if !w.done {
+		w.done = true
+		w.set(w.Header())
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends the changed headers first.
+func (w *headers) Write(data []byte) (int, error) {
+	if !w.done {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(data)
+}
+
+// ServeHTTP answers compressed to who takes that, as every browser does.
+func (p packed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.head(w, r) {
+		return
+	}
+	w.Header().Set("Vary", "Accept-Encoding")
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(p.zip) // who asked may be gone
+		return
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(p.zip))
+	if err != nil {
+		http.Error(w, "the file cannot be read", http.StatusInternalServerError)
+		return
+	}
+	_, _ = io.Copy(w, unpacked)
+}
+
+// The wallet talks to issuers and verifiers wherever they are, over https, or http on this machine.
+const (
+	reach          = "connect-src 'self' https: http://127.0.0.1:* http://localhost:*"
+	policyOfWorker = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; " + reach
+	policyOfWallet = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; manifest-src 'self'; " +
+		"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+// walletView is what the template gets.
+type walletView struct {
+	words
+	Language                             string
+	Icon, Common, Own, Script, Installed string // addresses
+	Config, Texts                        template.JS
+}
+
+func (w *Wallet) show(out http.ResponseWriter, r *http.Request) {
+	language := languageOf(r)
+	view := walletView{
+		words: words{language}, Language: language, Icon: w.address("icon.svg"), Common: w.address("verification.css"), Own: w.address("wallet.css"),
+		Script: w.address("app.js"), Installed: w.address("manifest.webmanifest"), Config: w.config, Texts: w.texts,
+	}
+	var page bytes.Buffer // whole or not at all
+	if err := w.page.Execute(&page, view); err != nil {
+		w.logger.ErrorContext(r.Context(), "page of the wallet", slog.Any("error", err))
+		http.Error(out, "the page cannot be shown", http.StatusInternalServerError)
+		return
+	}
+	protect(out.Header())
+	out.Header().Set("Content-Security-Policy", policyOfWallet)
+	out.Header().Set("Permissions-Policy", "camera=(self), publickey-credentials-get=(self), publickey-credentials-create=(self), microphone=(), geolocation=()")
+	out.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
+	out.Header().Set("Cross-Origin-Embedder-Policy", "require-corp")
+	out.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = out.Write(page.Bytes())
+}
