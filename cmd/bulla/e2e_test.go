@@ -93,8 +93,8 @@ func serveDev(t *testing.T, last string, args ...string) servedNetwork {
 	return s
 }
 
-// sevenPorts finds a first port with free ones behind it.
-func sevenPorts(t *testing.T) string {
+// eightPorts finds a first port with free ones behind it.
+func eightPorts(t *testing.T) string {
 	t.Helper()
 next:
 	for range 50 {
@@ -104,7 +104,7 @@ next:
 		}
 		first := l.Addr().(*net.TCPAddr).Port
 		l.Close()
-		for i := range 7 {
+		for i := range 8 {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+i)))
 			if err != nil {
 				continue next
@@ -187,7 +187,7 @@ func TestEveryCommandOnADevNetwork(t *testing.T) {
 	if _, err := keystore.Open(keystore.Config{Dir: filepath.Join(data, "secrets"), Passphrase: "dev", WorkFactor: 8}); err != nil {
 		t.Fatal(err)
 	}
-	port := sevenPorts(t)
+	port := eightPorts(t)
 	network := serveDev(t, "\n", "--data", data, "--port", port, "--json")
 	var in invitation
 	decode(t, network.out.String(), &in)

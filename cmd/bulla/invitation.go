@@ -26,6 +26,9 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 		for did, v := range network.Verifiers {
 			places[did] = v.URL
 		}
+		if network.Wallet != "" {
+			places["wallet"] = network.Wallet
+		}
 		return json.NewEncoder(out).Encode(map[string]any{"chain": profile, "places": places, "loaded": loaded, "offers": in})
 	}
 	fmt.Fprintf(out, `Bulla runs on loopback, on a dev chain: whoever made its keys could forge proofs.
@@ -39,6 +42,9 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 	}
 	for _, did := range []string{demo.CityDID, demo.ClinicDID} {
 		fmt.Fprintf(out, "  verifier  %s  %s\n", network.Verifiers[did].URL, did)
+	}
+	if network.Wallet != "" {
+		fmt.Fprintf(out, "  wallet    %s  a page: open it in a browser, and paste the links below\n", network.Wallet)
 	}
 	fmt.Fprintf(out, "\nLoaded: %d districts of China, %d parcels of Épinay-sur-Orge with invented holders, %d health certificates of test persons.\n",
 		loaded.Districts, loaded.Parcels, loaded.Certificates)

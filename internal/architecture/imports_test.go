@@ -35,6 +35,7 @@ var forbidden = []struct {
 	{"internal/egress/", []string{"credential/", "ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "whom we may call depends on nothing of ours"},
 	{"internal/outbox/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "webhooks know nothing of what they tell"},
 	{"internal/", []string{"cmd/"}, "arrows point down"},
+	{"web/wasm/", []string{"issuer/", "verifier/", "cmd/", "internal/demo/", "internal/office/"}, "the wallet's page is the wallet and nothing else"},
 	{"internal/sdjwt/", []string{"circuits/", "ledger/", "issuer/", "wallet/", "verifier/"}, "an ordinary credential needs no chain and knows no roles"},
 	{"internal/statuslist/", []string{"circuits/", "ledger/", "issuer/", "wallet/", "verifier/"}, "an ordinary credential needs no chain and knows no roles"},
 }
@@ -48,6 +49,7 @@ var external = []struct {
 	{"credential/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin", "github.com/lestrrat-go/jwx", "github.com/consensys/gnark/"}, "the encodings depend on field arithmetic and canonical JSON only"},
 	{"circuits/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"wallet/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
+	{"web/wasm/app/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"ledger/client/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"ledger/checkpoint/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin"}, "runs in the browser"},
 	{"verifier/offline/", []string{"github.com/cockroachdb/pebble", "github.com/gin-gonic/gin", "github.com/consensys/gnark/frontend/cs/r1cs"}, "a library for other people's programs: no store, no server, no prover"},

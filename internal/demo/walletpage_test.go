@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/web/browsertest"
 )
@@ -55,12 +58,18 @@ func quoted(s string) string {
 	return string(text)
 }
 
-// A citizen makes a wallet in the browser, receives a credential and proves a fact to a relying party on another origin.
+const (
+	ourPassphrase    = "correct horse battery"
+	backupPassphrase = "another horse battery"
+)
+
+// A citizen makes a wallet in the browser, receives a credential and proves a fact to a relying party on another origin; restores the
+// backup in another browser; and can prove nothing any longer when the credential is revoked.
 func TestWalletPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes development keys")
 	}
-	browser := browsertest.Open(t)
+	p := page{browsertest.Open(t), t}
 	n, err := Start(t.Context(), Config{Dir: t.TempDir(), Passphrase: "test", WorkFactor: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -72,48 +81,209 @@ func TestWalletPage(t *testing.T) {
 		}
 		t.Skip("SKIPPED: the wallet's WebAssembly is not built: make wallet-page")
 	}
-	invitation, err := n.Invite(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := page{browser, t}
 	p.Screen(390, false)
+	p.create(n)
+	p.receive(n)
+	p.prove(n)
+	p.decline(n)
+	p.wantHistory()
+	p.wantNothingReadable()
+	backup := p.backup()
+	p.WantNoErrors()
+
+	other := page{browsertest.Open(t), t}
+	other.Screen(1100, true)
+	other.restore(n, backup)
+	other.prove(n)
+	other.revoked(n)
+	other.WantNoErrors()
+}
+
+func (p page) create(n *Network) {
+	p.t.Helper()
 	p.Open(n.Wallet + "/?lang=en")
 	p.at("welcome")
 	p.WantAccessible("wallet, welcome")
-	p.fill("passphrase", "correct horse battery")
+	p.fill("passphrase", ourPassphrase)
 	p.fill("again", "another")
 	p.submit("again")
 	p.Until(`document.querySelector(".wrong").textContent === "The two are not the same."`)
-	p.fill("again", "correct horse battery")
+	p.fill("again", ourPassphrase)
 	p.submit("again")
 	p.at("home")
 	p.WantAccessible("wallet, empty")
+}
+
+func (p page) receive(n *Network) {
+	p.t.Helper()
+	invitation, err := n.Invite(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	p.fill("link", invitation.Residency)
 	p.submit("link")
 	p.at("offer")
+	p.WantAccessible("wallet, offer")
 	p.press("Receive it")
 	p.at("received")
 	p.press("To the wallet")
 	p.at("home")
 	p.Until(`document.querySelectorAll(".card").length === 1`)
 	p.WantAccessible("wallet, with a card")
+}
 
-	city := n.Verifiers[CityDID]
-	started, err := city.Start(t.Context(), "test", PolicySubsidy, 0)
+// asked is a session of the city's that the wallet has read.
+func (p page) asked(n *Network) (session string) {
+	p.t.Helper()
+	started, err := n.Verifiers[CityDID].Start(p.t.Context(), "test", PolicyResidency, 0)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	p.fill("link", started.RequestLink)
 	p.submit("link")
 	p.at("consent")
+	return started.ID
+}
+
+func (p page) wantState(n *Network, session string, want verifier.State) {
+	p.t.Helper()
+	if s, err := n.Verifiers[CityDID].Status(p.t.Context(), "test", session); err != nil || s.State != want {
+		p.t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func (p page) prove(n *Network) {
+	p.t.Helper()
+	session := p.asked(n)
 	p.WantAccessible("wallet, consent")
+	p.Until("document.documentElement.scrollWidth <= window.innerWidth")
 	begin := time.Now()
 	p.press("Prove it")
 	p.at("answered")
-	t.Logf("proven and sent in %s, the key's loading included", time.Since(begin).Round(time.Millisecond))
-	if s, err := city.Status(t.Context(), "test", started.ID); err != nil || s.State != verifier.Verified {
-		t.Errorf("%+v, %v", s, err)
+	p.t.Logf("proven and sent in %s, the key's loading included", time.Since(begin).Round(time.Millisecond))
+	p.wantState(n, session, verifier.Verified)
+	p.press("To the wallet")
+	p.at("home")
+}
+
+// decline reads the request in the other language, and says no.
+func (p page) decline(n *Network) {
+	p.t.Helper()
+	session := p.asked(n)
+	p.press("中文")
+	p.Until(`[...document.querySelectorAll("button")].some((b) => b.textContent === "我不想出示")`)
+	p.WantAccessible("wallet, consent in Chinese")
+	p.press("我不想出示")
+	p.at("declined")
+	p.wantState(n, session, verifier.Rejected)
+	p.press("English")
+	p.Until(`document.querySelector("h1").textContent === "You declined"`)
+	p.press("To the wallet")
+	p.at("home")
+}
+
+func (p page) wantHistory() {
+	p.t.Helper()
+	p.press("History")
+	p.at("history")
+	p.WantAccessible("wallet, history")
+	if lines := browsertest.Evaluate[int](p.Browser, `document.querySelectorAll(".event").length`); lines != 3 {
+		p.t.Errorf("the history has %d lines, want received, proven, declined", lines)
 	}
-	p.WantNoErrors()
+}
+
+// wantNothingReadable looks at all that the browser keeps of the page: the vault is ciphertext, and there is nothing beside it.
+func (p page) wantNothingReadable() {
+	p.t.Helper()
+	const everything = `(async () => {
+		const names = (await indexedDB.databases()).map((d) => d.name);
+		const db = await new Promise((done, fail) => { const r = indexedDB.open(names[0]); r.onsuccess = () => done(r.result); r.onerror = fail; });
+		const rows = await new Promise((done, fail) => { const r = db.transaction("vault").objectStore("vault").getAll(); r.onsuccess = () => done(r.result); r.onerror = fail; });
+		db.close();
+		const vault = new TextDecoder().decode(rows[0]);
+		const cached = (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((r) => new URL(r.url).pathname)))).flat();
+		return JSON.stringify({ names, rows: rows.length, members: Object.keys(JSON.parse(vault)), vault, cached, local: localStorage.length, session: sessionStorage.length, cookies: document.cookie });
+	})()`
+	var kept struct {
+		Names, Members, Cached []string
+		Rows, Local, Session   int
+		Vault, Cookies         string
+	}
+	if err := json.Unmarshal([]byte(browsertest.Evaluate[string](p.Browser, everything)), &kept); err != nil {
+		p.t.Fatal(err)
+	}
+	if len(kept.Names) != 1 || kept.Rows != 1 || !slices.Equal(kept.Members, []string{"document", "format", "identity", "version"}) || kept.Local+kept.Session != 0 || kept.Cookies != "" {
+		p.t.Errorf("the browser keeps %+v", kept)
+	}
+	for _, secret := range []string{"110108", "北京", "did:web", "residence", ourPassphrase} {
+		if strings.Contains(kept.Vault, secret) {
+			p.t.Errorf("%q can be read in the vault", secret)
+		}
+	}
+	for _, path := range kept.Cached {
+		if path != "/wallet.wasm" && !strings.HasPrefix(path, "/keys/") {
+			p.t.Errorf("%s is cached", path)
+		}
+	}
+}
+
+func (p page) backup() string {
+	p.t.Helper()
+	p.press("Settings")
+	p.at("settings")
+	p.WantAccessible("wallet, settings")
+	browsertest.Evaluate[any](p.Browser, `window.saved = ""; const address = URL.createObjectURL; URL.createObjectURL = (b) => { b.text().then((t) => { window.saved = t; }); return address(b); }; 0`)
+	p.fill("passphrase", backupPassphrase)
+	p.fill("again", backupPassphrase)
+	p.submit("passphrase")
+	p.Within(long, `window.saved !== ""`)
+	return browsertest.Evaluate[string](p.Browser, `window.saved`)
+}
+
+func (p page) restore(n *Network, backup string) {
+	p.t.Helper()
+	p.Open(n.Wallet + "/?lang=en")
+	p.at("welcome")
+	p.press("Restore from a backup")
+	p.at("restore")
+	p.WantAccessible("wallet, restore")
+	browsertest.Evaluate[any](p.Browser, `const files = new DataTransfer(); files.items.add(new File([`+quoted(backup)+`], "backup.json")); document.getElementById("file").files = files.files; 0`)
+	p.fill("old", "a wrong horse battery")
+	p.fill("passphrase", ourPassphrase)
+	p.fill("again", ourPassphrase)
+	p.submit("old")
+	p.Within(long, `document.querySelector(".wrong").textContent.startsWith("The passphrase is wrong")`)
+	p.fill("old", backupPassphrase)
+	p.submit("old")
+	p.at("home")
+	p.Until(`document.querySelectorAll(".card").length === 1`)
+	p.press("Lock")
+	p.at("unlock")
+	p.WantAccessible("wallet, locked")
+	p.fill("passphrase", ourPassphrase)
+	p.submit("passphrase")
+	p.at("home")
+}
+
+// revoked has the agency revoke what is in the wallet: it sees so, and cannot prove it any longer.
+func (p page) revoked(n *Network) {
+	p.t.Helper()
+	agency := n.Agencies[CivilDID]
+	list, _, err := agency.Credentials("demo-clerk", issuer.List{Limit: 10})
+	if err != nil || len(list) != 1 {
+		p.t.Fatalf("%+v, %v", list, err)
+	}
+	if _, err := agency.Revoke(p.t.Context(), "demo-clerk", list[0].ID, issuer.Reason{Code: issuer.ReasonHolder}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.press("Wallet")
+	p.Within(long, `document.querySelector(".card").dataset.state === "revoked_or_suspended"`)
+	p.WantAccessible("wallet, revoked")
+	session := p.asked(n)
+	if browsertest.Evaluate[bool](p.Browser, `[...document.querySelectorAll("button")].some((b) => b.textContent === "Prove it")`) {
+		p.t.Error("what is revoked can be proven")
+	}
+	p.press("I do not want to")
+	p.at("declined")
+	p.wantState(n, session, verifier.Rejected)
 }
