@@ -19,6 +19,7 @@ func (oneRow) Commit(Batch) error           { return errors.New("nothing is writ
 func (oneRow) Each(string, func(key string, value []byte) error) error {
 	return nil
 }
+func (oneRow) EachFrom(string, string, func(key string, value []byte) error) error { return nil }
 
 // A session comes back from the store as it was written, or not at all.
 func FuzzSession(f *testing.F) {

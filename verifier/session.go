@@ -42,7 +42,8 @@ type session struct {
 	Client    string              `json:"client"` // the application that asked; nobody else may read
 	Policy    string              `json:"policy"`
 	Genesis   credential.Digest   `json:"genesis"`
-	Object    string              `json:"object"` // the signed request, the same bytes for everybody who fetches it
+	Object    string              `json:"object"`               // the signed request, the same bytes for everybody who fetches it
+	StartedAt credential.UnixTime `json:"started_at,omitempty"` // older rows have none
 	ExpiresAt credential.UnixTime `json:"expires_at"`
 	PurgeAt   credential.UnixTime `json:"purge_at"`
 	State     State               `json:"state"` // created, fetched, verified or rejected
@@ -89,6 +90,7 @@ type Ask struct {
 	// ReturnURI is where the wallet sends the person's browser when it answered, if wallet and browser are on one device;
 	// empty: nowhere. The result is then given only to who shows the response code that came along.
 	ReturnURI string
+	Key       string // names the request: see [Verifier.StartOnce]
 }
 
 // Start makes a session for an application. lifetime is that of the request; 0 is the default. The error is a
@@ -99,6 +101,11 @@ func (v *Verifier) Start(ctx context.Context, client, policyID string, lifetime 
 
 // StartWith is Start with all that an application can ask for. It also returns [ErrReturnURI].
 func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Started, error) {
+	return v.start(ctx, client, ask, func(*Batch, *Started) error { return nil })
+}
+
+// start is StartWith whose commit another adds to.
+func (v *Verifier) start(ctx context.Context, client string, ask Ask, add func(*Batch, *Started) error) (*Started, error) {
 	policyID, lifetime := ask.Policy, ask.Lifetime
 	if lifetime == 0 {
 		lifetime = v.cfg.Lifetime
@@ -118,7 +125,8 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 		return nil, err
 	}
 	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Page: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created, ReturnURI: ask.ReturnURI}
-	request, err := v.newRequest(view, p, s.RequestID, v.cfg.Clock(), lifetime)
+	now := v.cfg.Clock()
+	request, err := v.newRequest(view, p, s.RequestID, now, lifetime)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
@@ -128,22 +136,27 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 	if s.Object, err = v.identity.sign(request); err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	s.ExpiresAt = request.ExpiresAt
+	s.StartedAt, s.ExpiresAt = credential.UnixTimeOf(now), request.ExpiresAt
 	s.PurgeAt = s.ExpiresAt + keepUnanswered
 	row, err := credential.Canonical(s)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	err = v.cfg.Store.Commit(Batch{
+	started := &Started{s.ID, v.requestLink(&s), v.requestURI(&s), v.base + PagePath + "/" + s.Page, s.ExpiresAt, Created}
+	b := Batch{
 		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID), pageKey(s.Page)},
 		Set: map[string][]byte{
 			sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
+			ownKey(&s): {},
 		},
-	})
-	if err != nil {
+	}
+	if err := add(&b, started); err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	if err := v.cfg.Store.Commit(b); err != nil {
 		return nil, fmt.Errorf("start session: store: %w", err)
 	}
-	return &Started{s.ID, v.requestLink(&s), v.requestURI(&s), v.base + PagePath + "/" + s.Page, s.ExpiresAt, Created}, nil
+	return started, nil
 }
 
 func (v *Verifier) requestURI(s *session) string { return v.base + requestPath + s.RequestID }

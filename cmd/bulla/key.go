@@ -152,7 +152,7 @@ func keyTokenCommand() *cobra.Command {
 		Short: "Print an access token for the API of an agency or relying party",
 		Long: `Makes an access token (RFC 9068) with the key store that a configuration names, and prints it alone. Whoever has it may do
 what its scopes say until it ends. An agency's scopes: ` + strings.Join(issuer.Scopes, ", ") + `;
-a relying party's: ` + strings.Join(verifierScopes, ", ") + `.`,
+a relying party's: ` + strings.Join(verifier.Scopes, ", ") + `.`,
 		Example: `  bulla key token --role issuer --config land/issuer.json --client clerk-7 --lifetime 8h
   bulla key token --role verifier --config city/verifier.json --client library`,
 		Args: cobra.NoArgs,
@@ -188,10 +188,8 @@ a relying party's: ` + strings.Join(verifierScopes, ", ") + `.`,
 	return required(cmd, "role", "config", "client")
 }
 
-var verifierScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate}
-
 // scopesOf are the scopes that the API of a role knows.
-var scopesOf = map[office.Role][]string{office.Issuer: issuer.Scopes, office.Verifier: verifierScopes}
+var scopesOf = map[office.Role][]string{office.Issuer: issuer.Scopes, office.Verifier: verifier.Scopes}
 
 func makeToken(cmd *cobra.Command, role office.Role, config, client string, scopes []string, lifetime time.Duration) (issuedToken, error) {
 	t := issuedToken{Client: client, Scopes: scopes, ExpiresIn: int(lifetime / time.Second)}

@@ -114,11 +114,9 @@ const counterClient = "demo-counter"
 // counter is an application at a verifier of the network.
 func (n *Network) counter(did string) (*Counter, error) {
 	v := n.Verifiers[did]
-	token, err := v.Authority.Issue(counterClient, counterScopes, tokenLifetime)
+	token, err := v.Authority.Issue(counterClient, verifier.Scopes, tokenLifetime)
 	return &Counter{Access{DID: did, URL: v.URL, Client: counterClient, Token: token}}, err
 }
-
-var counterScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate}
 
 // ResultKeys are the keys that the verifier signs results with.
 func (c *Counter) ResultKeys(ctx context.Context) ([]jose.PublicKey, error) {

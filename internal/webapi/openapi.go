@@ -1,12 +1,14 @@
 package webapi
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -24,6 +26,7 @@ type Description struct {
 	TokenURL             string // where its access tokens are had; empty: elsewhere
 	Scopes               map[string]string
 	Tags                 []string // in the order of the document
+	Malformed            string   // code of the problem of a request that is not as its path takes it; empty: request
 }
 
 // securityScheme is the name of the one way to authenticate.
@@ -37,7 +40,7 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	config.RejectUnknownQueryParameters = true
-	config.Transformers = []huma.Transformer{problems}
+	config.Transformers = []huma.Transformer{d.problems}
 	config.Info.Description, config.Info.Contact = d.Text, &huma.Contact{Name: "Bulla", URL: "https://github.com/bulla-id/bulla"}
 	config.Servers = []*huma.Server{{URL: d.URL}}
 	for _, name := range d.Tags {
@@ -73,6 +76,12 @@ func Scoped(op huma.Operation, scope string, require func(scope string) gin.Hand
 	return op
 }
 
+// BodyOf describes a request body of JSON that the operation reads itself.
+func BodyOf[T any](api huma.API) *huma.RequestBody {
+	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "Request")
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+}
+
 // Needs says in a document that an operation needs a scope.
 func Needs(scope string) []map[string][]string {
 	return []map[string][]string{{securityScheme: {scope}}}
@@ -105,12 +114,12 @@ type invalid struct {
 }
 
 // problems turns huma's own errors into problems. What it says of errors that are none of ours is never shown.
-func problems(_ huma.Context, _ string, v any) (any, error) {
+func (d *Description) problems(_ huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
-	p := invalid{Problem: NewProblem(e.Status, "request", "the request is not as this path takes it")}
+	p := invalid{Problem: NewProblem(e.Status, cmp.Or(d.Malformed, "request"), "the request is not as this path takes it")}
 	switch e.Status {
 	case http.StatusInternalServerError:
 		p.Problem = NewProblem(e.Status, "internal", "something went wrong here")
