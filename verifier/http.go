@@ -54,6 +54,14 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 		return webapi.NewProblem(http.StatusBadRequest, "request_foreign", ErrForeignRequest.Error())
 	case errors.Is(err, ErrResponseCode):
 		return webapi.NewProblem(http.StatusForbidden, "response_code", ErrResponseCode.Error())
+	case errors.Is(err, ErrEnded):
+		return webapi.NewProblem(http.StatusConflict, "session_ended", ErrEnded.Error())
+	case errors.Is(err, ErrClientFollowers):
+		c.Header("Retry-After", "10")
+		return webapi.NewProblem(http.StatusTooManyRequests, "followers", ErrClientFollowers.Error())
+	case errors.Is(err, ErrFollowers):
+		c.Header("Retry-After", "10")
+		return webapi.NewProblem(http.StatusServiceUnavailable, "followers", ErrFollowers.Error())
 	case errors.Is(err, ErrBusy):
 		c.Header("Retry-After", retryAfter)
 		return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), ErrBusy.Error())

@@ -29,6 +29,7 @@ func (v *Verifier) mountApp(e *gin.Engine) {
 		Scopes: scopeTexts, Tags: []string{"Sessions", "Validation"},
 	})}
 	a.mountSessions()
+	a.mountReading()
 	a.mountList()
 	a.mountValidation()
 	v.mountTokens(e)
@@ -108,14 +109,13 @@ func (a *appAPI) mountSessions() {
 		return &startedAnswer{a.v.base + AppPath + "/sessions/" + started.ID, started}, nil
 	})
 	type one struct {
-		ID           string `path:"id"`
-		ResponseCode string `query:"response_code" doc:"that the browser came back with, of a session with a return_uri"`
+		ID string `path:"id"`
 	}
-	appOperation(a, ScopeRead, huma.Operation{
-		OperationID: "read-session", Method: http.MethodGet, Path: "/sessions/{id}", Tags: tags, Summary: "How far one of your sessions is, and its result",
-		Errors: []int{http.StatusNotFound},
+	appOperation(a, ScopeWrite, huma.Operation{
+		OperationID: "cancel-session", Method: http.MethodPost, Path: "/sessions/{id}/cancel", Tags: tags, Summary: "End one of your sessions before it is answered",
+		Description: "Again, it changes nothing. One that has ended in another way stays as it is: 409.", Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, client string, in *one) (*answer[*Status], error) {
-		status, err := a.v.StatusWith(ctx, client, in.ID, in.ResponseCode)
+		status, err := a.v.Cancel(ctx, client, in.ID)
 		return &answer[*Status]{status}, err
 	})
 }

@@ -196,7 +196,7 @@ func TestOpenAPIDocument(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"start-session", "read-session", "list-sessions", "validate"} {
+	for _, name := range []string{"start-session", "read-session", "list-sessions", "cancel-session", "follow-session", "validate"} {
 		if !operations[name] {
 			t.Errorf("%s is missing", name)
 		}

@@ -49,6 +49,7 @@ type session struct {
 	State     State               `json:"state"` // created, fetched, verified or rejected
 	Final     bool                `json:"final"` // no response is taken any longer
 	Attempts  int                 `json:"attempts"`
+	Changes   uint64              `json:"changes,omitempty"` // how often it was written anew
 	Reason    check.Code          `json:"reason,omitempty"`
 	Query     string              `json:"query,omitempty"` // that the reason speaks of
 	Result    string              `json:"result,omitempty"`
@@ -235,6 +236,7 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 	if next.Final {
 		next.ResponseKey = ""
 	}
+	next.Changes = old.Changes + 1
 	row, err := credential.Canonical(next)
 	if err != nil {
 		return err
@@ -248,7 +250,11 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 		b.Delete = append(b.Delete, dueKey(old.PurgeAt, old.ID))
 		b.Set[dueKey(next.PurgeAt, old.ID)] = []byte{}
 	}
-	return v.cfg.Store.Commit(b)
+	if err := v.cfg.Store.Commit(b); err != nil {
+		return err
+	}
+	v.announce(next)
+	return nil
 }
 
 // Status is a session as its application sees it.
@@ -279,6 +285,15 @@ func (v *Verifier) Status(ctx context.Context, client, id string) (*Status, erro
 // a return URI stays "responded" where it is verified: whoever polls learns nothing that the browser which started it did
 // not bring. A code that is not the session's is [ErrResponseCode].
 func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string) (*Status, error) {
+	s, err := v.ofClient(client, id)
+	if err != nil {
+		return nil, err
+	}
+	return v.status(s, responseCode)
+}
+
+// ofClient reads a session that the application started.
+func (v *Verifier) ofClient(client, id string) (*stored, error) {
 	s, err := v.read(id)
 	if err != nil {
 		return nil, err
@@ -286,10 +301,15 @@ func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string
 	if s.Client != client {
 		return nil, fmt.Errorf("session of another application: %w", ErrAbsent)
 	}
-	return v.status(s, responseCode)
+	return s, nil
 }
 
 func (v *Verifier) status(s *stored, responseCode string) (*Status, error) {
+	return v.statusAs(&s.session, v.isPending(s.ID), responseCode)
+}
+
+// statusAs is the status while a response is, or is not, being checked.
+func (v *Verifier) statusAs(s *session, pending bool, responseCode string) (*Status, error) {
 	status := &Status{ID: s.ID, Policy: s.Policy, State: s.State, Final: s.Final, ExpiresAt: s.ExpiresAt, Result: s.Result}
 	if s.Reason != "" && s.State != Verified {
 		status.Reason = &Reason{s.Reason, s.Query, s.Reason.Text()}
@@ -301,7 +321,7 @@ func (v *Verifier) status(s *stored, responseCode string) (*Status, error) {
 	case s.State == Verified && s.ReturnURI != "" && !coded:
 		status.State, status.Final, status.Result = Responded, false, ""
 	case s.Final:
-	case v.isPending(s.ID):
+	case pending:
 		status.State = Responded
 	case !v.cfg.Clock().Before(s.ExpiresAt.Time()):
 		status.Final = true
@@ -324,11 +344,13 @@ func (v *Verifier) enter(id string) (leave func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.pending[id]++
+	v.tell(id, news{pending: true})
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if v.pending[id]--; v.pending[id] == 0 {
 			delete(v.pending, id)
+			v.tell(id, news{})
 		}
 	}
 }

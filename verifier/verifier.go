@@ -103,8 +103,11 @@ type Verifier struct {
 	load     *load
 	access   *access
 
-	mu      sync.Mutex
-	pending map[string]int // responses being checked now, by session id
+	beat time.Duration // followBeat
+
+	mu        sync.Mutex
+	pending   map[string]int // responses being checked now, by session id
+	followers followers
 }
 
 // New checks the configuration by itself. Whether the chain agrees with it is for [Verifier.Ready] to say, so that a
@@ -116,7 +119,7 @@ func New(cfg Config) (*Verifier, error) {
 	v := &Verifier{
 		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy), sets: policy.SetsOf(cfg.Sets...),
 		known: make(check.Policies), trees: tree.NewSets(keptMembers),
-		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int),
+		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int), followers: newFollowers(), beat: followBeat,
 		proofs: verifying.NewQueue(verifying.QueueConfig{Waiting: 2 * cfg.Responses}), // a response may have several
 	}
 	var err error
