@@ -60,3 +60,22 @@ func FuzzDue(f *testing.F) {
 		}
 	})
 }
+
+// A key that is taken names one row, bare or in quotes, and is plain text.
+func FuzzIdempotencyKey(f *testing.F) {
+	for _, text := range []string{`k-1`, `"k-1"`, `"`, `""`, `"a"b"`, `a,b`, `"a\"`, "a\x00", strings.Repeat("x", maxIdempotencyKey+1), "\xff", "ключ"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := parseIdempotencyKey(text)
+		if err != nil {
+			fuzztest.Refused(t, err)
+			return
+		}
+		bare, err1 := parseIdempotencyKey(key)
+		quoted, err2 := parseIdempotencyKey(`"` + key + `"`)
+		if err1 != nil || err2 != nil || bare != key || quoted != key || key == "" || len(key) > maxIdempotencyKey || strings.Trim(key, `"`) != key {
+			t.Errorf("%q is %q, then %q %v and %q %v", text, key, bare, err1, quoted, err2)
+		}
+	})
+}

@@ -213,8 +213,8 @@ func makeToken(cmd *cobra.Command, role office.Role, config, client string, scop
 func keyClientCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "client",
-		Short: "Make a secret for software that asks an agency for tokens",
-		Long: `Prints a new secret, for the software, and its digest, for the member "secrets" of a client in the agency's configuration. The secret
+		Short: "Make a secret for software that asks an agency or relying party for tokens",
+		Long: `Prints a new secret, for the software, and its digest, for the member "secrets" of a client in the office's configuration. The secret
 is kept nowhere. A client may have two, so that one can take the other's place.`,
 		Example: `  bulla key client
   bulla key client --json`,
