@@ -12,7 +12,8 @@ import (
 	"github.com/bulla-id/bulla/verifier/check"
 )
 
-// Handler serves the application's API (OAuth 2 tokens, RFC 9457 problems, described at /v1/openapi.json), the two endpoints that wallets use (OpenID4VP
+// Handler serves the application's API (OAuth 2 tokens, RFC 9457 problems, described at /v1/openapi.json), the authorization server
+// that gives the tokens if any software may ask for them (/oauth/token, /oauth/jwks), the endpoints that wallets use (OpenID4VP
 // 1.0, errors of OAuth's form, open to pages of any origin), the result keys, and health.
 func (v *Verifier) Handler() http.Handler {
 	e := webapi.Engine(v.cfg.Logger, maxForm)
@@ -32,10 +33,10 @@ func (v *Verifier) Handler() http.Handler {
 // problem is the one place where errors become answers to applications.
 func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 	var notReady *NotReadyError
-	var made *webapi.Problem
+	var wrong malformed
 	switch {
-	case errors.As(err, &made):
-		return made
+	case errors.As(err, &wrong):
+		return webapi.NewProblem(http.StatusBadRequest, "malformed", string(wrong))
 	case errors.As(err, &notReady) && notReady.Code == PolicyUnknown:
 		return webapi.NewProblem(http.StatusNotFound, notReady.Code, notReady.Detail)
 	case errors.As(err, &notReady):
@@ -44,10 +45,6 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 		return webapi.NewProblem(http.StatusBadRequest, "lifetime", ErrLifetime.Error())
 	case errors.Is(err, ErrReturnURI):
 		return webapi.NewProblem(http.StatusBadRequest, "return_uri", ErrReturnURI.Error())
-	case errors.Is(err, ErrAfter):
-		return webapi.NewProblem(http.StatusBadRequest, "malformed", ErrAfter.Error())
-	case errors.Is(err, ErrKeyMalformed):
-		return webapi.NewProblem(http.StatusBadRequest, "malformed", ErrKeyMalformed.Error())
 	case errors.Is(err, ErrKeyUsed):
 		return webapi.NewProblem(http.StatusUnprocessableEntity, "idempotency_key", ErrKeyUsed.Error())
 	case errors.Is(err, ErrForeignRequest):

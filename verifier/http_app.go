@@ -70,6 +70,12 @@ func appOperation[In, Out any](a *appAPI, scope string, op huma.Operation, do fu
 	})
 }
 
+// malformed is an error that says how a request must be.
+type malformed string
+
+// Error is that.
+func (m malformed) Error() string { return string(m) }
+
 // answer is a body of one JSON value.
 type answer[T any] struct{ Body T }
 
@@ -147,7 +153,7 @@ type sessionPage struct {
 func (a *appAPI) start(ctx context.Context, client string, text []byte) (*Started, error) {
 	var request sessionRequest
 	if err := credential.ParseStrict(text, &request); err != nil {
-		return nil, webapi.NewProblem(http.StatusBadRequest, "malformed", `want {"policy": a policy's id, "lifetime_seconds": optional, "return_uri": optional}`)
+		return nil, malformed(`want {"policy": a policy's id, "lifetime_seconds": optional, "return_uri": optional}`)
 	}
 	ask, err := request.ask()
 	if err != nil {

@@ -22,11 +22,10 @@ const (
 	keepKey           = credential.UnixTime(24 * 60 * 60)
 )
 
-// Errors of requests that are named.
-var (
-	ErrKeyMalformed = fmt.Errorf("%s is not 1 to %d printable characters without space, quotes, comma, semicolon or backslash", IdempotencyHeader, maxIdempotencyKey)
-	ErrKeyUsed      = errors.New("the key was used for another request: take a new one")
-)
+// ErrKeyUsed is returned for a key of another request.
+var ErrKeyUsed = errors.New("the key was used for another request: take a new one")
+
+const errKey = malformed(IdempotencyHeader + " is not 1 to 255 printable characters without space, quotes, comma, semicolon or backslash")
 
 // idempotencyParameter is the header that names a request, in the document.
 var idempotencyParameter = &huma.Param{
@@ -52,7 +51,7 @@ func parseIdempotencyKey(text string) (string, error) {
 	}
 	plain := func(r rune) bool { return r > 0x20 && r < 0x7f && !strings.ContainsRune(`"\,;`, r) }
 	if key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return !plain(r) }) {
-		return "", ErrKeyMalformed
+		return "", errKey
 	}
 	return key, nil
 }

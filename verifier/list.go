@@ -17,7 +17,7 @@ const (
 )
 
 // ErrAfter is returned for a place in a list that no page named.
-var ErrAfter = errors.New("after is not what a page named as next")
+var ErrAfter error = malformed("after is not what a page named as next")
 
 // Listed is a session in a list: how far it is, and nothing of what came of it.
 type Listed struct {

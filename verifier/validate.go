@@ -112,7 +112,7 @@ func (a *appAPI) mountValidation() {
 	}, func(ctx context.Context, client string, in *in) (*answer[validationAnswer], error) {
 		var request validationRequest
 		if err := credential.ParseStrict(in.RawBody, &request); err != nil || request.Request == "" || len(request.Response) == 0 {
-			return nil, webapi.NewProblem(http.StatusBadRequest, "malformed", `want {"request": the signed request object, "response": the vp_token}`)
+			return nil, malformed(`want {"request": the signed request object, "response": the vp_token}`)
 		}
 		validation, err := a.v.Validate(ctx, client, request.Request, request.Response)
 		var refusal *check.Refusal
