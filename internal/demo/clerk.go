@@ -163,6 +163,37 @@ func (c *Counter) StatusWith(ctx context.Context, id, responseCode string) (stat
 	return status, nil
 }
 
+// SessionPage is one page of a list.
+type SessionPage struct {
+	Sessions []verifier.Listed `json:"sessions"`
+	Next     string            `json:"next,omitempty"` // place of the next page; empty: there is none
+}
+
+// Sessions lists the application's own sessions.
+func (c *Counter) Sessions(ctx context.Context, l verifier.List) (page SessionPage, err error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"after": l.After, "state": string(l.State), "policy": l.Policy} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if l.Limit != 0 {
+		query.Set("limit", strconv.Itoa(l.Limit))
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/sessions?"+query.Encode(), nil, &page); err != nil {
+		return page, fmt.Errorf("list sessions: %w", err)
+	}
+	return page, nil
+}
+
+// Cancel ends a session before it is answered.
+func (c *Counter) Cancel(ctx context.Context, id string) (status verifier.Status, err error) {
+	if err := c.call(ctx, http.MethodPost, "/v1/sessions/"+url.PathEscape(id)+"/cancel", nil, &status); err != nil {
+		return status, fmt.Errorf("cancel session %q: %w", id, err)
+	}
+	return status, nil
+}
+
 // Invitation is what a newcomer can try.
 type Invitation struct {
 	Residency   string `json:"residency"` // offer links
