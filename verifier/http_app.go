@@ -68,6 +68,9 @@ func appOperation[In, Out any](a *appAPI, scope string, op huma.Operation, do fu
 		}
 		return out, nil
 	})
+	if op.RequestBody != nil {
+		delete(op.RequestBody.Content, "application/octet-stream") // which it adds for a body that the operation reads itself
+	}
 }
 
 // malformed is an error that says how a request must be.
@@ -75,6 +78,13 @@ type malformed string
 
 // Error is that.
 func (m malformed) Error() string { return string(m) }
+
+// Schema implements [huma.SchemaProvider].
+func (State) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Enum: []any{
+		string(Created), string(Fetched), string(Responded), string(Verified), string(Rejected), string(Expired), string(Cancelled),
+	}}
+}
 
 // answer is a body of one JSON value.
 type answer[T any] struct{ Body T }
@@ -131,7 +141,7 @@ func (a *appAPI) mountList() {
 	type query struct {
 		After  string `query:"after" doc:"next of the page before"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		State  State  `query:"state" enum:"created,fetched,responded,verified,rejected,expired,cancelled"`
+		State  State  `query:"state"`
 		Policy string `query:"policy"`
 	}
 	appOperation(a, ScopeRead, huma.Operation{

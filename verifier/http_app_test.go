@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,25 @@ func TestOpenAPIDocument(t *testing.T) {
 	}
 	if text := got.Body.String(); !strings.Contains(text, `"lifetime_seconds"`) || !strings.Contains(text, "Idempotency-Key") || !strings.Contains(text, "https://verify.example/bulla/oauth/token") {
 		t.Errorf("%s", text)
+	}
+	for _, wrong := range []string{"octet-stream", `"ErrorDetail"`} {
+		if strings.Contains(got.Body.String(), wrong) {
+			t.Errorf("the document has %s", wrong)
+		}
+	}
+	var schemas struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Enum []string }
+				Required   []string
+			}
+		}
+	}
+	if err := json.Unmarshal(got.Body.Bytes(), &schemas); err != nil {
+		t.Fatal(err)
+	}
+	if s := schemas.Components.Schemas; len(s["Status"].Properties["state"].Enum) != 7 || !slices.Contains(s["ErrorModel"].Required, "code") || !slices.Equal(s["SessionRequest"].Required, []string{"policy"}) {
+		t.Errorf("schemas %+v", s)
 	}
 	page := w.call("GET", "/v1/docs", "", "", "")
 	if page.Code != 200 || !strings.Contains(page.Body.String(), "/sessions/{id}") || strings.Contains(page.Body.String(), "<script") || page.Header().Get("Content-Security-Policy") == "" {

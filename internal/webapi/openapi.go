@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -51,8 +52,14 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 		Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{TokenURL: d.TokenURL, Scopes: d.Scopes}},
 	}}
 	api := humagin.NewWithGroup(engine, group, config)
+	document := sync.OnceValues(func() ([]byte, error) { // when it is first asked for there are no more operations to come
+		schemas := api.OpenAPI().Components.Schemas.Map()
+		delete(schemas, "ErrorDetail")
+		schemas["ErrorModel"] = problemSchema
+		return api.OpenAPI().MarshalJSON()
+	})
 	group.GET("/openapi.json", func(c *gin.Context) {
-		document, err := api.OpenAPI().MarshalJSON()
+		document, err := document()
 		if err != nil {
 			Refuse(c, NewProblem(http.StatusInternalServerError, "internal", "something went wrong here"))
 			return
@@ -61,6 +68,17 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 	})
 	group.GET("/docs", func(c *gin.Context) { renderAPI(c, api.OpenAPI()) })
 	return api
+}
+
+// problemSchema describes a problem, in the place of huma's own.
+var problemSchema = &huma.Schema{
+	Type: huma.TypeObject, Description: "A problem (RFC 9457); its code is stable, and for programs", Required: []string{"title", "status", "code"},
+	Properties: map[string]*huma.Schema{
+		"title": {Type: huma.TypeString}, "status": {Type: huma.TypeInteger}, "code": {Type: huma.TypeString}, "detail": {Type: huma.TypeString},
+		"errors": {Type: huma.TypeArray, Description: "What is wrong with parts of the request", Items: &huma.Schema{
+			Type: huma.TypeObject, Properties: map[string]*huma.Schema{"location": {Type: huma.TypeString}, "message": {Type: huma.TypeString}},
+		}},
+	},
 }
 
 // Scoped makes an operation one that needs a scope. require is the check of tokens, as a gin handler.
