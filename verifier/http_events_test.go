@@ -118,12 +118,15 @@ func (f *follower) quiet() {
 	}
 }
 
+// impatience is how long a request may take to arrive, and an answer that is no stream to leave.
+const impatience = time.Second
+
 // served is the verifier over HTTP, which looks often.
 func (w *world) served() string {
 	w.t.Helper()
 	w.verifier.Follow(50*time.Millisecond, 8, 4)
 	server := httptest.NewUnstartedServer(w.handler)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 400*time.Millisecond // shorter than any stream here
+	server.Config.ReadTimeout, server.Config.WriteTimeout = impatience, impatience
 	server.Start()
 	w.t.Cleanup(server.CloseClientConnections)
 	w.t.Cleanup(server.Close)
@@ -155,7 +158,7 @@ func TestFollowSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.expect(verifier.Responded, verifier.Rejected)
-		time.Sleep(600 * time.Millisecond) // longer than a request may take to arrive or an answer to leave
+		time.Sleep(impatience + 200*time.Millisecond)
 		if err := w.respond(requestID(started), request, w.answer(request, me)); err != nil {
 			t.Fatal(err)
 		}
