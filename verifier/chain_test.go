@@ -11,7 +11,6 @@ import (
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/openid"
-	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
@@ -61,7 +60,7 @@ func TestOnChain(t *testing.T) {
 	cfg := verifier.Config{
 		DID: bank, PublicURL: "https://verify.example", SigningKey: signing, ResultKey: newKey(t, 2), Policies: []*policy.Policy{&ask, &strict, &counties},
 		Sets: []*policy.Set{registries, districts}, VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain.Client(), Store: rows,
-		Authority: &webapi.Authority{Key: newKey(t, 3), Clock: time.Now},
+		AccessKey: newKey(t, 3),
 	}
 	v, err := verifier.New(cfg)
 	if err != nil {

@@ -20,3 +20,24 @@ func (v *Verifier) Held() (bodies int64, places int) { return v.load.bodies.Load
 func (v *Verifier) Impatient(time time.Duration, bodies int64) {
 	v.load.time, v.load.most = time, bodies
 }
+
+// Follow makes followers look at the store more often, and bounds how many there are, in total and of one application.
+func (v *Verifier) Follow(beat time.Duration, most, mostOfOne int) {
+	v.beat, v.followers.most, v.followers.mostOfOne = beat, most, mostOfOne
+}
+
+// Followers are how many there are, of sessions and of applications, as they are counted.
+func (v *Verifier) Followers() (total, sessions, clients int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.followers.total, len(v.followers.sessions), len(v.followers.clients)
+}
+
+// Tell floods the followers of a session with news.
+func (v *Verifier) Tell(id string, n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for range n {
+		v.tell(id, news{})
+	}
+}

@@ -19,6 +19,7 @@ func (oneRow) Commit(Batch) error           { return errors.New("nothing is writ
 func (oneRow) Each(string, func(key string, value []byte) error) error {
 	return nil
 }
+func (oneRow) EachFrom(string, string, func(key string, value []byte) error) error { return nil }
 
 // A session comes back from the store as it was written, or not at all.
 func FuzzSession(f *testing.F) {
@@ -56,6 +57,25 @@ func FuzzDue(f *testing.F) {
 		at, id, ok := parseDue(key)
 		if ok && strings.HasPrefix(key, duePrefix) && dueKey(at, id) != key {
 			t.Errorf("%q is a second key for %s", key, fmt.Sprint(at, id))
+		}
+	})
+}
+
+// A key that is taken names one row, bare or in quotes, and is plain text.
+func FuzzIdempotencyKey(f *testing.F) {
+	for _, text := range []string{`k-1`, `"k-1"`, `"`, `""`, `"a"b"`, `a,b`, `"a\"`, "a\x00", strings.Repeat("x", maxIdempotencyKey+1), "\xff", "ключ"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := parseIdempotencyKey(text)
+		if err != nil {
+			fuzztest.Refused(t, err)
+			return
+		}
+		bare, err1 := parseIdempotencyKey(key)
+		quoted, err2 := parseIdempotencyKey(`"` + key + `"`)
+		if err1 != nil || err2 != nil || bare != key || quoted != key || key == "" || len(key) > maxIdempotencyKey || strings.Trim(key, `"`) != key {
+			t.Errorf("%q is %q, then %q %v and %q %v", text, key, bare, err1, quoted, err2)
 		}
 	})
 }

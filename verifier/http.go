@@ -4,32 +4,23 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/verifier/check"
 )
 
-// Scopes of the application's API.
-const (
-	ScopeWrite = "verifier:sessions.write"
-	ScopeRead  = "verifier:sessions.read"
-)
-
-// Handler serves the application's API (bearer tokens, RFC 9457 problems), the two endpoints that wallets use (OpenID4VP
+// Handler serves the application's API (OAuth 2 tokens, RFC 9457 problems, described at /v1/openapi.json), the authorization server
+// that gives the tokens if any software may ask for them (/oauth/token, /oauth/jwks), the endpoints that wallets use (OpenID4VP
 // 1.0, errors of OAuth's form, open to pages of any origin), the result keys, and health.
 func (v *Verifier) Handler() http.Handler {
 	e := webapi.Engine(v.cfg.Logger, maxForm)
 	e.RedirectTrailingSlash = false // SPEC: OpenID4VP 1.0 section 8.2: wallets are never redirected
 	e.Use(func(c *gin.Context) { c.Header("Cache-Control", "no-store") })
 
-	e.POST("/v1/sessions", v.cfg.Authority.Require(ScopeWrite), v.postSession)
-	e.POST("/v1/validate", v.cfg.Authority.Require(ScopeValidate), v.postValidate)
-	e.GET("/v1/sessions/:id", v.cfg.Authority.Require(ScopeRead), v.getSession)
+	v.mountApp(e)
 
 	v.serveWallets(e.Group("/oid4vp", allowAnyOrigin, webapi.NewRate(v.cfg.WalletRate, v.cfg.Clock).Limit))
 
@@ -39,46 +30,13 @@ func (v *Verifier) Handler() http.Handler {
 	return e
 }
 
-type sessionRequest struct {
-	Policy          string `json:"policy"`
-	LifetimeSeconds int    `json:"lifetime_seconds,omitempty"`
-	ReturnURI       string `json:"return_uri,omitempty"`
-}
-
-func (v *Verifier) postSession(c *gin.Context) {
-	body, ok := webapi.Body(c)
-	if !ok {
-		return
-	}
-	var request sessionRequest
-	if err := credential.ParseStrict(body, &request); err != nil {
-		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "malformed", `want {"policy": a policy's id, "lifetime_seconds": optional, "return_uri": optional}`))
-		return
-	}
-	started, err := v.StartWith(c.Request.Context(), webapi.Client(c), Ask{
-		Policy: request.Policy, Lifetime: time.Duration(request.LifetimeSeconds) * time.Second, ReturnURI: request.ReturnURI,
-	})
-	if err != nil {
-		webapi.Refuse(c, v.problem(c, err))
-		return
-	}
-	c.Header("Location", v.base+"/v1/sessions/"+started.ID)
-	c.JSON(http.StatusCreated, started)
-}
-
-func (v *Verifier) getSession(c *gin.Context) {
-	status, err := v.StatusWith(c.Request.Context(), webapi.Client(c), c.Param("id"), c.Query("response_code"))
-	if err != nil {
-		webapi.Refuse(c, v.problem(c, err))
-		return
-	}
-	c.JSON(http.StatusOK, status)
-}
-
 // problem is the one place where errors become answers to applications.
 func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 	var notReady *NotReadyError
+	var wrong malformed
 	switch {
+	case errors.As(err, &wrong):
+		return webapi.NewProblem(http.StatusBadRequest, "malformed", string(wrong))
 	case errors.As(err, &notReady) && notReady.Code == PolicyUnknown:
 		return webapi.NewProblem(http.StatusNotFound, notReady.Code, notReady.Detail)
 	case errors.As(err, &notReady):
@@ -87,8 +45,20 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 		return webapi.NewProblem(http.StatusBadRequest, "lifetime", ErrLifetime.Error())
 	case errors.Is(err, ErrReturnURI):
 		return webapi.NewProblem(http.StatusBadRequest, "return_uri", ErrReturnURI.Error())
+	case errors.Is(err, ErrKeyUsed):
+		return webapi.NewProblem(http.StatusUnprocessableEntity, "idempotency_key", ErrKeyUsed.Error())
+	case errors.Is(err, ErrForeignRequest):
+		return webapi.NewProblem(http.StatusBadRequest, "request_foreign", ErrForeignRequest.Error())
 	case errors.Is(err, ErrResponseCode):
 		return webapi.NewProblem(http.StatusForbidden, "response_code", ErrResponseCode.Error())
+	case errors.Is(err, ErrEnded):
+		return webapi.NewProblem(http.StatusConflict, "session_ended", ErrEnded.Error())
+	case errors.Is(err, ErrClientFollowers):
+		c.Header("Retry-After", "10")
+		return webapi.NewProblem(http.StatusTooManyRequests, "followers", ErrClientFollowers.Error())
+	case errors.Is(err, ErrFollowers):
+		c.Header("Retry-After", "10")
+		return webapi.NewProblem(http.StatusServiceUnavailable, "followers", ErrFollowers.Error())
 	case errors.Is(err, ErrBusy):
 		c.Header("Retry-After", retryAfter)
 		return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), ErrBusy.Error())

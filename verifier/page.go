@@ -102,25 +102,6 @@ func (v *Verifier) sites() (origins []string) {
 	return unique(origins)
 }
 
-// CancelPage ends the session of a page, as the person does not want to, or returns [ErrAbsent]. One that has ended stays as it is.
-func (v *Verifier) CancelPage(_ context.Context, page string) error {
-	for range maxConflicts {
-		s, err := v.ofPage(page)
-		if err != nil {
-			return err
-		}
-		if s.Final || !v.cfg.Clock().Before(s.ExpiresAt.Time()) {
-			return nil
-		}
-		next := s.session
-		next.State, next.Final, next.ResponseKey = Cancelled, true, ""
-		if err := v.replace(s, next, Batch{}); !errors.Is(err, ErrChanged) {
-			return err
-		}
-	}
-	return fmt.Errorf("session changed %d times meanwhile", maxConflicts)
-}
-
 func (v *Verifier) ofPage(page string) (*stored, error) {
 	id, err := v.cfg.Store.Get(pageKey(page))
 	if err != nil {

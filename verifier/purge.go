@@ -23,6 +23,9 @@ var errEnough = errors.New("enough")
 // hour after they expired. It returns how many. Tags stay for ever.
 func (v *Verifier) Purge(ctx context.Context) (int, error) {
 	now, purged := v.cfg.Clock(), 0
+	if err := v.purgeNamed(ctx); err != nil {
+		return 0, fmt.Errorf("purge: %w", err)
+	}
 	for {
 		due, err := v.due(now)
 		if err != nil {
@@ -73,7 +76,7 @@ func (v *Verifier) purge(key string) error {
 		s, err := v.read(id)
 		switch {
 		case err == nil && s.PurgeAt == at:
-			rows = append(rows, sessionKey(id), objectKey(id), requestKey(s.RequestID), pageKey(s.Page))
+			rows = append(rows, sessionKey(id), objectKey(id), requestKey(s.RequestID), pageKey(s.Page), ownKey(&s.session))
 		case err != nil && !errors.Is(err, ErrAbsent):
 			return err
 		}

@@ -43,11 +43,13 @@ type session struct {
 	Client    string              `json:"client"` // the application that asked; nobody else may read
 	Policy    string              `json:"policy"`
 	Genesis   credential.Digest   `json:"genesis"`
+	StartedAt credential.UnixTime `json:"started_at"`
 	ExpiresAt credential.UnixTime `json:"expires_at"`
 	PurgeAt   credential.UnixTime `json:"purge_at"`
 	State     State               `json:"state"` // created, fetched, verified or rejected
 	Final     bool                `json:"final"` // no response is taken any longer
 	Attempts  int                 `json:"attempts"`
+	Changes   uint64              `json:"changes,omitempty"` // how often it was written anew
 	Reason    check.Code          `json:"reason,omitempty"`
 	Query     string              `json:"query,omitempty"` // that the reason speaks of
 	Result    string              `json:"result,omitempty"`
@@ -90,6 +92,7 @@ type Ask struct {
 	// ReturnURI is where the wallet sends the person's browser when it answered, if wallet and browser are on one device;
 	// empty: nowhere. The result is then given only to who shows the response code that came along.
 	ReturnURI string
+	Key       string // names the request: see [Verifier.StartOnce]
 }
 
 // Start makes a session for an application. lifetime is that of the request; 0 is the default. The error is a
@@ -100,6 +103,11 @@ func (v *Verifier) Start(ctx context.Context, client, policyID string, lifetime 
 
 // StartWith is Start with all that an application can ask for. It also returns [ErrReturnURI].
 func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Started, error) {
+	return v.start(ctx, client, ask, func(*Batch, *Started) error { return nil })
+}
+
+// start is StartWith whose commit another adds to.
+func (v *Verifier) start(ctx context.Context, client string, ask Ask, add func(*Batch, *Started) error) (*Started, error) {
 	policyID, lifetime := ask.Policy, ask.Lifetime
 	if lifetime == 0 {
 		lifetime = v.cfg.Lifetime
@@ -119,7 +127,8 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 		return nil, err
 	}
 	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Page: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created, ReturnURI: ask.ReturnURI}
-	request, err := v.newRequest(view, p, s.RequestID, v.cfg.Clock(), lifetime)
+	now := v.cfg.Clock()
+	request, err := v.newRequest(view, p, s.RequestID, now, lifetime)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
@@ -130,22 +139,27 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	s.ExpiresAt = request.ExpiresAt
+	s.StartedAt, s.ExpiresAt = credential.UnixTimeOf(now), request.ExpiresAt
 	s.PurgeAt = s.ExpiresAt + keepUnanswered
 	row, err := credential.Canonical(s)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	err = v.cfg.Store.Commit(Batch{
+	started := &Started{s.ID, v.requestLink(&s), v.requestURI(&s), v.base + PagePath + "/" + s.Page, s.ExpiresAt, Created}
+	b := Batch{
 		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID), pageKey(s.Page)},
 		Set: map[string][]byte{
 			sessionKey(s.ID): row, objectKey(s.ID): []byte(object), requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
+			ownKey(&s): {},
 		},
-	})
-	if err != nil {
+	}
+	if err := add(&b, started); err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	if err := v.cfg.Store.Commit(b); err != nil {
 		return nil, fmt.Errorf("start session: store: %w", err)
 	}
-	return &Started{s.ID, v.requestLink(&s), v.requestURI(&s), v.base + PagePath + "/" + s.Page, s.ExpiresAt, Created}, nil
+	return started, nil
 }
 
 func (v *Verifier) requestURI(s *session) string { return v.base + requestPath + s.RequestID }
@@ -233,6 +247,7 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 	if next.Final {
 		next.ResponseKey = ""
 	}
+	next.Changes = old.Changes + 1
 	row, err := credential.Canonical(next)
 	if err != nil {
 		return err
@@ -246,7 +261,11 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 		b.Delete = append(b.Delete, dueKey(old.PurgeAt, old.ID))
 		b.Set[dueKey(next.PurgeAt, old.ID)] = []byte{}
 	}
-	return v.cfg.Store.Commit(b)
+	if err := v.cfg.Store.Commit(b); err != nil {
+		return err
+	}
+	v.announce(next)
+	return nil
 }
 
 // Status is a session as its application sees it.
@@ -277,6 +296,15 @@ func (v *Verifier) Status(ctx context.Context, client, id string) (*Status, erro
 // a return URI stays "responded" where it is verified: whoever polls learns nothing that the browser which started it did
 // not bring. A code that is not the session's is [ErrResponseCode].
 func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string) (*Status, error) {
+	s, err := v.ofClient(client, id)
+	if err != nil {
+		return nil, err
+	}
+	return v.status(s, responseCode)
+}
+
+// ofClient reads a session that the application started.
+func (v *Verifier) ofClient(client, id string) (*stored, error) {
 	s, err := v.read(id)
 	if err != nil {
 		return nil, err
@@ -284,10 +312,15 @@ func (v *Verifier) StatusWith(_ context.Context, client, id, responseCode string
 	if s.Client != client {
 		return nil, fmt.Errorf("session of another application: %w", ErrAbsent)
 	}
-	return v.status(s, responseCode)
+	return s, nil
 }
 
 func (v *Verifier) status(s *stored, responseCode string) (*Status, error) {
+	return v.statusAs(&s.session, v.isPending(s.ID), responseCode)
+}
+
+// statusAs is the status while a response is, or is not, being checked.
+func (v *Verifier) statusAs(s *session, pending bool, responseCode string) (*Status, error) {
 	status := &Status{ID: s.ID, Policy: s.Policy, State: s.State, Final: s.Final, ExpiresAt: s.ExpiresAt, Result: s.Result}
 	if s.Reason != "" && s.State != Verified {
 		status.Reason = &Reason{s.Reason, s.Query, s.Reason.Text()}
@@ -299,7 +332,7 @@ func (v *Verifier) status(s *stored, responseCode string) (*Status, error) {
 	case s.State == Verified && s.ReturnURI != "" && !coded:
 		status.State, status.Final, status.Result = Responded, false, ""
 	case s.Final:
-	case v.isPending(s.ID):
+	case pending:
 		status.State = Responded
 	case !v.cfg.Clock().Before(s.ExpiresAt.Time()):
 		status.Final = true
@@ -322,11 +355,13 @@ func (v *Verifier) enter(id string) (leave func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.pending[id]++
+	v.tell(id, news{pending: true})
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if v.pending[id]--; v.pending[id] == 0 {
 			delete(v.pending, id)
+			v.tell(id, news{})
 		}
 	}
 }

@@ -17,6 +17,8 @@ type Store interface {
 	Commit(b Batch) error
 	// Each visits the rows whose keys begin with prefix as of one moment, ascending, until visit returns an error, which it returns.
 	Each(prefix string, visit func(key string, value []byte) error) error
+	// EachFrom is Each for the rows that are not below from.
+	EachFrom(prefix, from string, visit func(key string, value []byte) error) error
 }
 
 // Batch is a conditional write. Conditions are looked at in the order of the fields.

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/gin-gonic/gin"
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -17,9 +17,6 @@ import (
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/verifier/check"
 )
-
-// ScopeValidate is for those who have a response checked that no session waits for.
-const ScopeValidate = "verifier:validate"
 
 // ErrForeignRequest is returned for a request that this verifier did not sign.
 var ErrForeignRequest = errors.New("the request is not one that this verifier signed")
@@ -95,31 +92,33 @@ func (v *Verifier) openOwn(view *client.View, request string) ([]byte, error) {
 }
 
 type validationRequest struct {
-	Request  string          `json:"request"`
-	Response json.RawMessage `json:"response"`
+	Request  string          `json:"request" doc:"the signed request object as wallets fetched it"`
+	Response json.RawMessage `json:"response" doc:"the vp_token"`
 }
 
-// postValidate answers 200 also to what is refused: then the reason stands in it. Only what cannot be checked is a problem.
-func (v *Verifier) postValidate(c *gin.Context) {
-	body, ok := webapi.Body(c)
-	if !ok {
-		return
-	}
-	var request validationRequest
-	if err := credential.ParseStrict(body, &request); err != nil || request.Request == "" || len(request.Response) == 0 {
-		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "malformed", `want {"request": the signed request object, "response": the vp_token}`))
-		return
-	}
-	validation, err := v.Validate(c.Request.Context(), webapi.Client(c), request.Request, request.Response)
-	var refusal *check.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		c.JSON(http.StatusOK, gin.H{"valid": false, "reason": Reason{refusal.Code, refusal.Query, refusal.Code.Text()}})
-	case errors.Is(err, ErrForeignRequest):
-		webapi.Refuse(c, webapi.NewProblem(http.StatusBadRequest, "request_foreign", ErrForeignRequest.Error()))
-	case err != nil:
-		webapi.Refuse(c, v.problem(c, err))
-	default:
-		c.JSON(http.StatusOK, gin.H{"valid": true, "validation": validation})
-	}
+// validationAnswer has the reason or the validation.
+type validationAnswer struct {
+	Valid      bool        `json:"valid"`
+	Reason     *Reason     `json:"reason,omitempty"`
+	Validation *Validation `json:"validation,omitempty"`
+}
+
+func (a *appAPI) mountValidation() {
+	type in struct{ RawBody []byte }
+	appOperation(a, ScopeValidate, huma.Operation{
+		OperationID: "validate", Method: http.MethodPost, Path: "/validate", Tags: []string{"Validation"}, MaxBodyBytes: maxForm - 1,
+		Summary: "Check a response now, and keep nothing", Description: "It is answered with 200 also if the response is refused: then the reason stands in it.",
+		RequestBody: webapi.BodyOf[validationRequest](a.api), SkipValidateBody: true, Errors: []int{http.StatusBadRequest},
+	}, func(ctx context.Context, client string, in *in) (*answer[validationAnswer], error) {
+		var request validationRequest
+		if err := credential.ParseStrict(in.RawBody, &request); err != nil || request.Request == "" || len(request.Response) == 0 {
+			return nil, malformed(`want {"request": the signed request object, "response": the vp_token}`)
+		}
+		validation, err := a.v.Validate(ctx, client, request.Request, request.Response)
+		var refusal *check.Refusal
+		if errors.As(err, &refusal) {
+			return &answer[validationAnswer]{validationAnswer{Reason: &Reason{refusal.Code, refusal.Query, refusal.Code.Text()}}}, nil
+		}
+		return &answer[validationAnswer]{validationAnswer{Valid: true, Validation: validation}}, err
+	})
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/credential/tree"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
@@ -59,9 +60,14 @@ type Config struct {
 	VerifyingKeys [][]byte
 	Ledger        Ledger
 	Store         Store
-	Authority     *webapi.Authority // of the API's access tokens
-	Clock         func() time.Time  // nil: time.Now; the ledger client should have the same
-	Logger        *slog.Logger      // nil: nothing is logged
+	Clock         func() time.Time // nil: time.Now; the ledger client should have the same
+	Logger        *slog.Logger     // nil: nothing is logged
+
+	// AccessKey signs the access tokens of the API for applications. Clients may ask for them ([Scopes]); nil: nobody may, and tokens
+	// are made by whoever has the key. Tokens of Providers are taken, too.
+	AccessKey *jose.SigningKey
+	Clients   oauth.Clients
+	Providers []oauth.Provider
 
 	Lifetime       time.Duration // of requests; 0: 5 minutes; at most 15
 	ResultLifetime time.Duration // of results; 0: 1 hour
@@ -95,9 +101,13 @@ type Verifier struct {
 	sealer   *sealer
 	proofs   *verifying.Queue
 	load     *load
+	access   *access
 
-	mu      sync.Mutex
-	pending map[string]int // responses being checked now, by session id
+	beat time.Duration // followBeat
+
+	mu        sync.Mutex
+	pending   map[string]int // responses being checked now, by session id
+	followers followers
 }
 
 // New checks the configuration by itself. Whether the chain agrees with it is for [Verifier.Ready] to say, so that a
@@ -109,7 +119,7 @@ func New(cfg Config) (*Verifier, error) {
 	v := &Verifier{
 		cfg: cfg, base: strings.TrimSuffix(cfg.PublicURL, "/"), policies: make(map[string]*policy.Policy), sets: policy.SetsOf(cfg.Sets...),
 		known: make(check.Policies), trees: tree.NewSets(keptMembers),
-		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int),
+		chain: &chain{ledger: cfg.Ledger, clock: cfg.Clock}, load: newLoad(cfg.Responses), pending: make(map[string]int), followers: newFollowers(), beat: followBeat,
 		proofs: verifying.NewQueue(verifying.QueueConfig{Waiting: 2 * cfg.Responses}), // a response may have several
 	}
 	var err error
@@ -118,6 +128,9 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	if v.sealer, err = newSealer(cfg.SessionKey); err != nil {
 		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	if v.access, err = newAccess(&cfg, v.base); err != nil {
+		return nil, fmt.Errorf("verifier: access to the API: %w", err)
 	}
 	for i, data := range cfg.VerifyingKeys {
 		key, err := keys.ParseVerifyingKey(data)
@@ -176,8 +189,8 @@ func (cfg *Config) complete() error {
 		return errors.New("signing key and result key are the same: use two")
 	case len(cfg.SessionKey) != SessionKeySize:
 		return fmt.Errorf("session key has %d bytes, want %d", len(cfg.SessionKey), SessionKeySize)
-	case cfg.Ledger == nil || cfg.Store == nil || cfg.Authority == nil:
-		return errors.New("ledger, store or authority is missing")
+	case cfg.Ledger == nil || cfg.Store == nil || cfg.AccessKey == nil:
+		return errors.New("ledger, store or access key is missing")
 	case len(cfg.Policies) == 0 || len(cfg.VerifyingKeys) == 0:
 		return errors.New("there are no policies or no verifying keys")
 	case cfg.Lifetime < minimumLifetime || cfg.Lifetime > maximumLifetime:

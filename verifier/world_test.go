@@ -47,6 +47,7 @@ type world struct {
 	store            verifier.Store
 	key              *keys.VerifyingKey
 	prove            func(presentation.Public, presentation.Private) ([]byte, error)
+	access           *jose.SigningKey
 	authority        *webapi.Authority
 	verifier         *verifier.Verifier
 	handler          http.Handler
@@ -88,7 +89,8 @@ func newWorldWith(t testing.TB, key *keys.VerifyingKey, prove func(presentation.
 	w.ledger = &ledgerInMemory{clock: w.clock, genesis: entry.Genesis{Dev: true, SealIntervalSeconds: 1}, hash: credential.DigestOf([]byte("genesis"))}
 	w.ledger.registry = w.firstRegistry()
 	w.seal()
-	w.authority = &webapi.Authority{Key: newKey(t, 3), Issuer: "https://verify.example/bulla", Audience: "https://verify.example/bulla", Clock: w.clock.Now}
+	w.access = newKey(t, 3)
+	w.authority = verifier.Authority("https://verify.example/bulla", w.access, w.clock.Now)
 	w.start()
 	return w
 }
@@ -105,7 +107,7 @@ func newKey(t testing.TB, seed byte) *jose.SigningKey {
 func (w *world) config() verifier.Config {
 	return verifier.Config{
 		DID: bank, PublicURL: "https://verify.example/bulla/", SigningKey: w.signing, ResultKey: w.results, Policies: policies(),
-		VerifyingKeys: [][]byte{w.key.Bytes()}, Ledger: w.ledger, Store: w.store, Authority: w.authority, Clock: w.clock.Now,
+		VerifyingKeys: [][]byte{w.key.Bytes()}, Ledger: w.ledger, Store: w.store, AccessKey: w.access, Clock: w.clock.Now,
 		PlainResponses: true, // most tests here are about what is in a response
 	}
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
-	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/records"
 	"github.com/bulla-id/bulla/ledger/client"
@@ -199,7 +198,7 @@ func (c *country) newVerifier(url string, key *jose.SigningKey, policies []*poli
 			circuitstest.VerifyingKey(c.t, circuits.Presentation).Bytes(), circuitstest.VerifyingKey(c.t, circuits.PresentationSmall).Bytes(),
 		},
 		Ledger: c.chain.Client(), Store: verifierstore.NewMemory(), ReturnURIs: []string{"https://shop.example/"},
-		Authority: &webapi.Authority{Key: ledgertest.Key(c.t, "api"), Issuer: url, Audience: url, Clock: time.Now},
+		AccessKey: ledgertest.Key(c.t, "api"),
 	}))(c.t)
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
-	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
 	"github.com/bulla-id/bulla/verifier"
@@ -142,7 +141,7 @@ func TestForeignWallet(t *testing.T) {
 					circuitstest.VerifyingKey(t, circuits.Presentation).Bytes(), circuitstest.VerifyingKey(t, circuits.PresentationSmall).Bytes(),
 				},
 				Ledger: c.chain.Client(), Store: verifierstore.NewMemory(),
-				Authority:      &webapi.Authority{Key: ledgertest.Key(t, "api"), Issuer: places[i], Audience: places[i], Clock: time.Now},
+				AccessKey:      ledgertest.Key(t, "api"),
 				ClientIDScheme: x.scheme, PlainResponses: x.encrypt == "", ReturnURIs: []string{"https://shop.example/"},
 			}
 			if x.scheme == openid.SchemeX509Hash {

@@ -296,11 +296,28 @@ func (w *town) prove() string {
 		t.Errorf("status: %s", text)
 	}
 	w.verifyFile(s)
+	w.cancel()
 	w.comeBack()
 	if _, stderr, code := command(t, "", w.citizen("present", "--yes", started.RequestLink)...); code == 0 || !strings.Contains(stderr, "session_answered") {
 		t.Errorf("a request was answered twice: %d %s", code, stderr)
 	}
 	return started.ID
+}
+
+// cancel ends a session that nobody answered, and finds it among the others.
+func (w *town) cancel() {
+	t := w.t
+	unwanted := w.ask(demo.PolicyResidency)
+	if s := answer[shownSession](t, "verifier", "cancel", "--data", w.data, unwanted.ID); s.State != verifier.Cancelled || !s.Final {
+		t.Errorf("%+v", s)
+	}
+	list := answer[demo.SessionPage](t, "verifier", "sessions", "--data", w.data, "--state", "cancelled", "--policy", demo.PolicyResidency)
+	if len(list.Sessions) == 0 || list.Sessions[0].ID != unwanted.ID || list.Next != "" {
+		t.Errorf("%+v", list)
+	}
+	if text := succeed(t, "verifier", "sessions", "--data", w.data, "--limit", "1"); !strings.Contains(text, demo.PolicyResidency) || !strings.Contains(text, "--after") {
+		t.Errorf("sessions: %s", text)
+	}
 }
 
 // comeBack answers on the device of the browser: the result is for who brings the response code.

@@ -152,7 +152,7 @@ func keyTokenCommand() *cobra.Command {
 		Short: "Print an access token for the API of an agency or relying party",
 		Long: `Makes an access token (RFC 9068) with the key store that a configuration names, and prints it alone. Whoever has it may do
 what its scopes say until it ends. An agency's scopes: ` + strings.Join(issuer.Scopes, ", ") + `;
-a relying party's: ` + strings.Join(verifierScopes, ", ") + `.`,
+a relying party's: ` + strings.Join(verifier.Scopes, ", ") + `.`,
 		Example: `  bulla key token --role issuer --config land/issuer.json --client clerk-7 --lifetime 8h
   bulla key token --role verifier --config city/verifier.json --client library`,
 		Args: cobra.NoArgs,
@@ -188,10 +188,8 @@ a relying party's: ` + strings.Join(verifierScopes, ", ") + `.`,
 	return required(cmd, "role", "config", "client")
 }
 
-var verifierScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate}
-
 // scopesOf are the scopes that the API of a role knows.
-var scopesOf = map[office.Role][]string{office.Issuer: issuer.Scopes, office.Verifier: verifierScopes}
+var scopesOf = map[office.Role][]string{office.Issuer: issuer.Scopes, office.Verifier: verifier.Scopes}
 
 func makeToken(cmd *cobra.Command, role office.Role, config, client string, scopes []string, lifetime time.Duration) (issuedToken, error) {
 	t := issuedToken{Client: client, Scopes: scopes, ExpiresIn: int(lifetime / time.Second)}
@@ -215,8 +213,8 @@ func makeToken(cmd *cobra.Command, role office.Role, config, client string, scop
 func keyClientCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "client",
-		Short: "Make a secret for software that asks an agency for tokens",
-		Long: `Prints a new secret, for the software, and its digest, for the member "secrets" of a client in the agency's configuration. The secret
+		Short: "Make a secret for software that asks an agency or relying party for tokens",
+		Long: `Prints a new secret, for the software, and its digest, for the member "secrets" of a client in the office's configuration. The secret
 is kept nowhere. A client may have two, so that one can take the other's place.`,
 		Example: `  bulla key client
   bulla key client --json`,

@@ -150,7 +150,7 @@ func (c *party) found(keys *setup.Development) (err error) {
 	const address = "http://127.0.0.1/"
 	c.cfg = verifier.Config{
 		DID: service, PublicURL: address, SigningKey: signing, ResultKey: results, Policies: []*policy.Policy{c.policy()},
-		VerifyingKeys: [][]byte{vk.Bytes()}, Authority: &webapi.Authority{Key: access, Issuer: address, Audience: address, Clock: time.Now}, Lifetime: 15 * time.Minute,
+		VerifyingKeys: [][]byte{vk.Bytes()}, AccessKey: access, Lifetime: 15 * time.Minute,
 		SessionKey: make([]byte, verifier.SessionKeySize), // the same in each round
 	}
 	text, err := c.cfg.Policies[0].Canonical()

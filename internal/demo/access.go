@@ -15,6 +15,7 @@ import (
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/verifier"
 )
 
 // Access is what a program needs to use the API of an agency or a relying party.
@@ -56,24 +57,19 @@ func ClerkAccess(ctx context.Context, dir, passphrase, did string, g Grant) (Acc
 // CounterAccess makes a token for the API of a relying party of a dev folder, in the same way. Nil scopes: all.
 func CounterAccess(ctx context.Context, dir, passphrase, did string, g Grant) (Access, error) {
 	if g.Scopes == nil {
-		g.Scopes = counterScopes
+		g.Scopes = verifier.Scopes
 	}
 	a, err := accessTo(ctx, dir, passphrase, did, g, func(r *entry.Registry) (*webapi.Authority, string, error) {
 		party, ok := r.Verifier(did)
 		if !ok || len(party.ResponseURIs) == 0 {
 			return nil, "", errors.New("it is not on the chain")
 		}
-		return counterAuthority(strings.TrimSuffix(party.ResponseURIs[0], "/"), nil), roleOf(verifiers, did) + "-api", nil
+		return verifier.Authority(party.ResponseURIs[0], nil, time.Now), roleOf(verifiers, did) + "-api", nil
 	})
 	if err != nil {
 		return a, fmt.Errorf("access to relying party %s: %w", did, err)
 	}
 	return a, nil
-}
-
-// counterAuthority makes and checks the tokens of a demo verifier's API.
-func counterAuthority(url string, key *jose.SigningKey) *webapi.Authority {
-	return &webapi.Authority{Key: key, Issuer: url, Audience: url, Clock: time.Now}
 }
 
 // accessTo reads from the chain where a party is, and signs a token with its key from the folder's key store. find gives

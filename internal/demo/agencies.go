@@ -244,16 +244,15 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 			return err
 		}
 		url := urlOf(listeners[v.place])
-		authority := counterAuthority(url, api)
 		service, err := verifier.New(verifier.Config{
 			DID: v.did, PublicURL: url, SigningKey: signing, ResultKey: result, Policies: n.schemas.policiesOf(v.did),
-			VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain, Store: rows, Authority: authority, Logger: n.logger,
+			VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain, Store: rows, AccessKey: api, Logger: n.logger,
 			SessionKey: sessions, ReturnURIs: []string{"http://localhost:3000/", "http://127.0.0.1:3000/"},
 		})
 		if err != nil {
 			return err
 		}
-		n.Verifiers[v.did] = &Verifier{service, v.did, url, authority}
+		n.Verifiers[v.did] = &Verifier{service, v.did, url, verifier.Authority(url, api, time.Now)}
 		if _, err := service.Register(ctx, chain); err != nil {
 			return err
 		}

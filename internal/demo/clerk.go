@@ -114,11 +114,9 @@ const counterClient = "demo-counter"
 // counter is an application at a verifier of the network.
 func (n *Network) counter(did string) (*Counter, error) {
 	v := n.Verifiers[did]
-	token, err := v.Authority.Issue(counterClient, counterScopes, tokenLifetime)
+	token, err := v.Authority.Issue(counterClient, verifier.Scopes, tokenLifetime)
 	return &Counter{Access{DID: did, URL: v.URL, Client: counterClient, Token: token}}, err
 }
-
-var counterScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate}
 
 // ResultKeys are the keys that the verifier signs results with.
 func (c *Counter) ResultKeys(ctx context.Context) ([]jose.PublicKey, error) {
@@ -161,6 +159,37 @@ func (c *Counter) StatusWith(ctx context.Context, id, responseCode string) (stat
 	}
 	if err := c.call(ctx, http.MethodGet, path, nil, &status); err != nil {
 		return status, fmt.Errorf("session %q: %w", id, err)
+	}
+	return status, nil
+}
+
+// SessionPage is one page of a list.
+type SessionPage struct {
+	Sessions []verifier.Listed `json:"sessions"`
+	Next     string            `json:"next,omitempty"` // place of the next page; empty: there is none
+}
+
+// Sessions lists the application's own sessions.
+func (c *Counter) Sessions(ctx context.Context, l verifier.List) (page SessionPage, err error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"after": l.After, "state": string(l.State), "policy": l.Policy} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if l.Limit != 0 {
+		query.Set("limit", strconv.Itoa(l.Limit))
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/sessions?"+query.Encode(), nil, &page); err != nil {
+		return page, fmt.Errorf("list sessions: %w", err)
+	}
+	return page, nil
+}
+
+// Cancel ends a session before it is answered.
+func (c *Counter) Cancel(ctx context.Context, id string) (status verifier.Status, err error) {
+	if err := c.call(ctx, http.MethodPost, "/v1/sessions/"+url.PathEscape(id)+"/cancel", nil, &status); err != nil {
+		return status, fmt.Errorf("cancel session %q: %w", id, err)
 	}
 	return status, nil
 }

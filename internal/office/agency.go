@@ -76,13 +76,13 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	}
 	agency.Approvals, agency.WalletRate = cfg.Approvals, cfg.WalletRate
 	agency.Egress, agency.WebhookRetry = cfg.egress(), time.Duration(cfg.WebhookRetry)*time.Hour
-	if agency.Clients, err = cfg.clients(); err != nil {
+	if agency.Clients, err = clientsOf(cfg.Clients, issuer.Roles); err != nil {
 		return err
 	}
 	agency.Clock = s.clock
 	watch := &agencyWatch{did: cfg.DID, url: cfg.URL, key: agency.Keys.Signing.Public(), schemas: agency.Schemas, enrol: agency.EnrolmentKey, chain: chain, writes: rows.Writes}
 	if cfg.Provider != nil {
-		provider, keys, err := cfg.Provider.open(s.clock, o.logger())
+		provider, keys, err := cfg.Provider.open(issuer.Roles, s.clock, o.logger())
 		if err != nil {
 			return err
 		}
@@ -213,8 +213,19 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if party.ResultKey, err = signer(secrets, resultKey); err != nil {
 		return err
 	}
-	if party.Authority, err = verifierAuthority(secrets, cfg.URL); err != nil {
+	if party.AccessKey, err = signer(secrets, apiKey); err != nil {
 		return err
+	}
+	if party.Clients, err = clientsOf(cfg.Clients, verifier.Roles); err != nil {
+		return err
+	}
+	var fetched *oauth.RemoteKeys
+	if cfg.Provider != nil {
+		provider, keys, err := cfg.Provider.open(verifier.Roles, s.clock, o.logger())
+		if err != nil {
+			return err
+		}
+		party.Providers, fetched = []oauth.Provider{provider}, keys
 	}
 	if party.Policies, err = readPolicies(cfg.Policies); err != nil {
 		return err
@@ -241,7 +252,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.watchParty(chain, ours, o)
+	s.watchParty(chain, ours, fetched, o)
 	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), cfg.WalletRate, o)
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil
@@ -348,15 +359,11 @@ func VerifierAuthority(cfg VerifierConfig, passphrase string) (*webapi.Authority
 	if err != nil {
 		return nil, err
 	}
-	return verifierAuthority(secrets, cfg.URL)
-}
-
-func verifierAuthority(secrets *keystore.Store, url string) (*webapi.Authority, error) {
 	key, err := signer(secrets, apiKey)
 	if err != nil {
 		return nil, err
 	}
-	return &webapi.Authority{Key: key, Issuer: url, Audience: url, Clock: time.Now}, nil
+	return verifier.Authority(cfg.URL, key, time.Now), nil
 }
 
 // memoryFile is where a role remembers the last checkpoint it saw; its folder is made.

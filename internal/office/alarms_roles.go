@@ -115,8 +115,13 @@ func (a *agencyWatch) own(time.Time) (list []Alarm) {
 	if n := a.writes(); n >= records.MaxWrites/2 {
 		list = append(list, warning("record-key", "%d values were written under the record key, which is good for %d", n, uint64(records.MaxWrites)))
 	}
-	if a.provider != nil {
-		if at, failed := a.provider.Fetched(); failed {
+	return append(list, providerAlarms(a.provider)...)
+}
+
+// providerAlarms look at the keys of an OpenID provider; nil: there is none.
+func providerAlarms(keys *oauth.RemoteKeys) (list []Alarm) {
+	if keys != nil {
+		if at, failed := keys.Fetched(); failed {
 			list = append(list, warning("provider", "the keys of the OpenID provider could not be fetched when they were needed last; those that count are of %s", whenOf(at)))
 		}
 	}
@@ -169,7 +174,8 @@ func (s *Service) watchAgency(a *agencyWatch, o Options) {
 }
 
 // watchParty adds the alarms of a relying party. Whether it can ask at all, the verifier says itself.
-func (s *Service) watchParty(chain *client.Client, ours []*keys.VerifyingKey, o Options) {
+func (s *Service) watchParty(chain *client.Client, ours []*keys.VerifyingKey, provider *oauth.RemoteKeys, o Options) {
+	s.checks = append(s.checks, func(time.Time) []Alarm { return providerAlarms(provider) })
 	var circuits []string
 	for _, key := range ours {
 		if !slices.Contains(circuits, key.Name()) {

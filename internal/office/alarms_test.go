@@ -420,7 +420,7 @@ func TestAlarmsOfARelyingParty(t *testing.T) {
 	m := ledgertest.Must(newMetrics("127.0.0.1:0"))(t)
 	defer m.listener.Close()
 	s.metrics = m
-	s.watchParty(c.Client(), []*keys.VerifyingKey{key}, Options{lookEvery: 50 * time.Millisecond})
+	s.watchParty(c.Client(), []*keys.VerifyingKey{key}, nil, Options{lookEvery: 50 * time.Millisecond})
 	running(t, s)
 	soon(t, s)
 	for at, want := range map[time.Duration]string{-lead + time.Minute: "ends at", time.Minute: "ended at"} {

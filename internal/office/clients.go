@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
@@ -15,23 +17,22 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/foreign"
-	"github.com/bulla-id/bulla/issuer"
 )
 
-// ClientConfig is a piece of software that asks an agency's built-in authorization server for tokens.
+// ClientConfig is a piece of software that asks the built-in authorization server of an agency or a relying party for tokens.
 type ClientConfig struct {
 	ID       string              `json:"id"`
 	Name     string              `json:"name"`
 	Secrets  []credential.Digest `json:"secrets,omitempty"` // digests, as bulla key client prints them; two while one takes the other's place
 	Keys     []json.RawMessage   `json:"keys,omitempty"`    // public JWKs, for private_key_jwt
-	Roles    []string            `json:"roles"`             // clerk, approver, auditor, key-custodian
+	Roles    []string            `json:"roles"`             // as in issuer.Roles and verifier.Roles
 	Disabled bool                `json:"disabled,omitempty"`
 }
 
-// ProviderConfig is an agency's own OpenID provider.
+// ProviderConfig is an office's own OpenID provider.
 type ProviderConfig struct {
 	Issuer   string              `json:"issuer"`
-	Audience string              `json:"audience"` // who its access tokens for the agency's API are for
+	Audience string              `json:"audience"` // who its access tokens for the office's API are for
 	Claim    []string            `json:"claim"`    // path to the roles in a token, as in ["realm_access", "roles"]
 	Roles    map[string][]string `json:"roles"`    // by value of that claim: our roles
 	// Networks may be asked for the provider's keys though they are not public, as 10.8.0.0/16: the provider itself names the address of its
@@ -39,14 +40,14 @@ type ProviderConfig struct {
 	Networks []netip.Prefix `json:"networks,omitempty"`
 }
 
-// scopesOf are the scopes of our roles.
-func scopesOf(roles []string) (scopes []string, err error) {
+// scopesOf are the scopes of roles of an office that knows some.
+func scopesOf(known map[string][]string, roles []string) (scopes []string, err error) {
 	for _, role := range roles {
-		known, ok := issuer.Roles[role]
+		has, ok := known[role]
 		if !ok {
-			return nil, fmt.Errorf("role %.100q is not one of clerk, approver, auditor, key-custodian", role)
+			return nil, fmt.Errorf("role %.100q is not one of %s", role, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
-		for _, s := range known {
+		for _, s := range has {
 			if !slices.Contains(scopes, s) {
 				scopes = append(scopes, s)
 			}
@@ -55,23 +56,24 @@ func scopesOf(roles []string) (scopes []string, err error) {
 	return scopes, nil
 }
 
-func (c *IssuerConfig) validateAccess() error {
-	if _, err := c.clients(); err != nil {
+// validateAccess checks who may call an office that knows some roles.
+func validateAccess(clients []ClientConfig, p *ProviderConfig, known map[string][]string) error {
+	if _, err := clientsOf(clients, known); err != nil {
 		return err
 	}
-	if c.Provider == nil {
+	if p == nil {
 		return nil
 	}
-	if c.Provider.Issuer == "" || c.Provider.Audience == "" || len(c.Provider.Claim) == 0 || len(c.Provider.Roles) == 0 {
+	if p.Issuer == "" || p.Audience == "" || len(p.Claim) == 0 || len(p.Roles) == 0 {
 		return fmt.Errorf("provider: issuer, audience, claim and roles are needed")
 	}
-	if _, err := c.Provider.table(); err != nil {
+	if _, err := p.table(known); err != nil {
 		return err
 	}
-	if err := c.Provider.egress().Validate(); err != nil {
+	if err := p.egress().Validate(); err != nil {
 		return fmt.Errorf("provider.networks: %w", err)
 	}
-	if err := c.Provider.egress().ValidateURL(c.Provider.Issuer); err != nil {
+	if err := p.egress().ValidateURL(p.Issuer); err != nil {
 		return fmt.Errorf("provider.issuer, with provider.networks: %w", err)
 	}
 	return nil
@@ -98,11 +100,11 @@ func (p *ProviderConfig) egress() egress.Config {
 	return cfg
 }
 
-// clients are those that may ask for tokens; nil if there are none.
-func (c *IssuerConfig) clients() (oauth.Clients, error) {
+// clientsOf are those that may ask for tokens; nil if there are none.
+func clientsOf(clients []ClientConfig, roles map[string][]string) (oauth.Clients, error) {
 	var list []oauth.Client
-	for n, client := range c.Clients {
-		scopes, err := scopesOf(client.Roles)
+	for n, client := range clients {
+		scopes, err := scopesOf(roles, client.Roles)
 		if err != nil {
 			return nil, fmt.Errorf("clients[%d]: %w", n, err)
 		}
@@ -122,10 +124,11 @@ func (c *IssuerConfig) clients() (oauth.Clients, error) {
 	return oauth.NewFixed(list...)
 }
 
-func (p *ProviderConfig) table() (map[string][]string, error) {
+// table has the scopes of the values of the provider's claim.
+func (p *ProviderConfig) table(known map[string][]string) (map[string][]string, error) {
 	table := make(map[string][]string)
 	for value, roles := range p.Roles {
-		scopes, err := scopesOf(roles)
+		scopes, err := scopesOf(known, roles)
 		if err != nil {
 			return nil, fmt.Errorf("provider, value %.100q: %w", value, err)
 		}
@@ -135,8 +138,8 @@ func (p *ProviderConfig) table() (map[string][]string, error) {
 }
 
 // open is the provider with its keys, which are fetched when they are first needed.
-func (p *ProviderConfig) open(clock func() time.Time, logger *slog.Logger) (provider oauth.Provider, keys *oauth.RemoteKeys, err error) {
-	table, err := p.table()
+func (p *ProviderConfig) open(known map[string][]string, clock func() time.Time, logger *slog.Logger) (provider oauth.Provider, keys *oauth.RemoteKeys, err error) {
+	table, err := p.table(known)
 	if err != nil {
 		return provider, nil, err
 	}

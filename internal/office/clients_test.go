@@ -24,7 +24,7 @@ import (
 
 func TestClientsOfAConfiguration(t *testing.T) {
 	good := IssuerConfig{Clients: []ClientConfig{{ID: "registry", Name: "Registry", Secrets: []credential.Digest{credential.DigestOf([]byte("secret"))}, Roles: []string{"clerk", "auditor"}}}}
-	clients, err := good.clients()
+	clients, err := clientsOf(good.Clients, issuer.Roles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestClientsOfAConfiguration(t *testing.T) {
 	if err != nil || len(found.Scopes) != len(issuer.Roles["clerk"])+1 { // the auditor's others are the clerk's
 		t.Errorf("%+v, %v", found, err)
 	}
-	if none, err := (&IssuerConfig{}).clients(); none != nil || err != nil {
+	if none, err := clientsOf(nil, issuer.Roles); none != nil || err != nil {
 		t.Errorf("%v, %v", none, err)
 	}
 	for name, change := range map[string]func(*IssuerConfig){
@@ -51,7 +51,7 @@ func TestClientsOfAConfiguration(t *testing.T) {
 	} {
 		c := IssuerConfig{Clients: []ClientConfig{good.Clients[0]}}
 		change(&c)
-		if err := c.validateAccess(); err == nil {
+		if err := validateAccess(c.Clients, c.Provider, issuer.Roles); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -69,7 +69,7 @@ func TestProvidersThatAreTaken(t *testing.T) {
 	for _, p := range []*ProviderConfig{
 		provider("https://id.example"), provider("https://id.example:8443/realms/city"), provider("https://10.8.0.1", "10.8.0.0/16"), provider("http://127.0.0.1:8080", "127.0.0.0/8"),
 	} {
-		if err := (&IssuerConfig{Provider: p}).validateAccess(); err != nil {
+		if err := validateAccess(nil, p, issuer.Roles); err != nil {
 			t.Errorf("%s: %v", p.Issuer, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestProviderSendsUsNowhere(t *testing.T) {
 		})
 		mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, providerKeys(t)) })
 		mux.Handle("/away", http.RedirectHandler(secret.URL, http.StatusFound))
-		p, fetched, err := provider(server.URL, "127.0.0.1/32").open(time.Now, slog.New(slog.DiscardHandler))
+		p, fetched, err := provider(server.URL, "127.0.0.1/32").open(issuer.Roles, time.Now, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestProviderSendsUsNowhere(t *testing.T) {
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, secret.URL)
 	})
-	p, _, err := provider(server.URL, "127.0.0.0/8").open(time.Now, slog.New(slog.DiscardHandler))
+	p, _, err := provider(server.URL, "127.0.0.0/8").open(issuer.Roles, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/verifier"
 )
 
 // maxFile bounds every file that an office reads, in bytes.
@@ -119,6 +121,8 @@ type VerifierConfig struct {
 	ReturnURIs     []string            `json:"return_uris,omitempty"`     // prefixes, ending in /, of where wallets send people back to
 	WalletRate     webapi.RateConfig   `json:"wallet_rate,omitzero"`      // as an agency's
 	Responses      int                 `json:"responses,omitempty"`       // that are checked at a time; 1024 if left out
+	Clients        []ClientConfig      `json:"clients,omitempty"`         // software that may ask for tokens
+	Provider       *ProviderConfig     `json:"provider,omitempty"`        // the party's own OpenID provider, for its software
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -184,7 +188,7 @@ func (c *IssuerConfig) complete(at func(*string)) error {
 	c.Listen.resolve(at)
 	return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 		files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-		list(at, "schemas", c.Schemas), c.validateAccess(), validateRate(&c.WalletRate), c.validateWebhooks())
+		list(at, "schemas", c.Schemas), validateAccess(c.Clients, c.Provider, issuer.Roles), validateRate(&c.WalletRate), c.validateWebhooks())
 }
 
 // defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
@@ -224,7 +228,7 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
 			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
-			validateRate(&c.WalletRate), validateResponses(c.Responses))
+			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles))
 	})
 }
 

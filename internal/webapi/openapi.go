@@ -1,14 +1,17 @@
 package webapi
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -24,6 +27,7 @@ type Description struct {
 	TokenURL             string // where its access tokens are had; empty: elsewhere
 	Scopes               map[string]string
 	Tags                 []string // in the order of the document
+	Malformed            string   // code of the problem of a request that is not as its path takes it; empty: request
 }
 
 // securityScheme is the name of the one way to authenticate.
@@ -37,7 +41,7 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	config.RejectUnknownQueryParameters = true
-	config.Transformers = []huma.Transformer{problems}
+	config.Transformers = []huma.Transformer{d.problems}
 	config.Info.Description, config.Info.Contact = d.Text, &huma.Contact{Name: "Bulla", URL: "https://github.com/bulla-id/bulla"}
 	config.Servers = []*huma.Server{{URL: d.URL}}
 	for _, name := range d.Tags {
@@ -48,8 +52,14 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 		Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{TokenURL: d.TokenURL, Scopes: d.Scopes}},
 	}}
 	api := humagin.NewWithGroup(engine, group, config)
+	document := sync.OnceValues(func() ([]byte, error) { // when it is first asked for there are no more operations to come
+		schemas := api.OpenAPI().Components.Schemas.Map()
+		delete(schemas, "ErrorDetail")
+		schemas["ErrorModel"] = problemSchema
+		return api.OpenAPI().MarshalJSON()
+	})
 	group.GET("/openapi.json", func(c *gin.Context) {
-		document, err := api.OpenAPI().MarshalJSON()
+		document, err := document()
 		if err != nil {
 			Refuse(c, NewProblem(http.StatusInternalServerError, "internal", "something went wrong here"))
 			return
@@ -58,6 +68,17 @@ func OpenAPI(engine *gin.Engine, group *gin.RouterGroup, d Description) huma.API
 	})
 	group.GET("/docs", func(c *gin.Context) { renderAPI(c, api.OpenAPI()) })
 	return api
+}
+
+// problemSchema describes a problem, in the place of huma's own.
+var problemSchema = &huma.Schema{
+	Type: huma.TypeObject, Description: "A problem (RFC 9457); its code is stable, and for programs", Required: []string{"title", "status", "code"},
+	Properties: map[string]*huma.Schema{
+		"title": {Type: huma.TypeString}, "status": {Type: huma.TypeInteger}, "code": {Type: huma.TypeString}, "detail": {Type: huma.TypeString},
+		"errors": {Type: huma.TypeArray, Description: "What is wrong with parts of the request", Items: &huma.Schema{
+			Type: huma.TypeObject, Properties: map[string]*huma.Schema{"location": {Type: huma.TypeString}, "message": {Type: huma.TypeString}},
+		}},
+	},
 }
 
 // Scoped makes an operation one that needs a scope. require is the check of tokens, as a gin handler.
@@ -71,6 +92,12 @@ func Scoped(op huma.Operation, scope string, require func(scope string) gin.Hand
 		}
 	})
 	return op
+}
+
+// BodyOf describes a request body of JSON that the operation reads itself.
+func BodyOf[T any](api huma.API) *huma.RequestBody {
+	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "Request")
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
 }
 
 // Needs says in a document that an operation needs a scope.
@@ -105,12 +132,12 @@ type invalid struct {
 }
 
 // problems turns huma's own errors into problems. What it says of errors that are none of ours is never shown.
-func problems(_ huma.Context, _ string, v any) (any, error) {
+func (d *Description) problems(_ huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
-	p := invalid{Problem: NewProblem(e.Status, "request", "the request is not as this path takes it")}
+	p := invalid{Problem: NewProblem(e.Status, cmp.Or(d.Malformed, "request"), "the request is not as this path takes it")}
 	switch e.Status {
 	case http.StatusInternalServerError:
 		p.Problem = NewProblem(e.Status, "internal", "something went wrong here")

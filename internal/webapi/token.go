@@ -3,15 +3,8 @@ package webapi
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/gin-gonic/gin"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -32,7 +25,7 @@ type AccessToken struct {
 	ID        string              `json:"jti"`
 }
 
-// Authority makes and checks the tokens of one API. Whoever has its key can do everything there.
+// Authority makes the tokens of one API; internal/oauth checks them. Whoever has its key can do everything there.
 type Authority struct {
 	Key      *jose.SigningKey
 	Issuer   string // who makes the tokens
@@ -47,64 +40,6 @@ func (a *Authority) Issue(client string, scopes []string, lifetime time.Duration
 		Issuer: a.Issuer, Subject: client, Audience: a.Audience, ClientID: client, Scope: strings.Join(scopes, " "),
 		IssuedAt: credential.UnixTimeOf(now), ExpiresAt: credential.UnixTimeOf(now.Add(lifetime)), ID: RandomID(),
 	})
-}
-
-var errToken = errors.New("access token is not valid here")
-
-// Verify checks a token and returns it.
-func (a *Authority) Verify(token string) (*AccessToken, error) {
-	payload, err := jose.VerifyCompact(token, TokenType, jose.Keys(a.Key.Public()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errToken, err)
-	}
-	var t AccessToken
-	if err := json.Unmarshal(payload, &t); err != nil {
-		return nil, fmt.Errorf("%w: %w", errToken, err)
-	}
-	now := credential.UnixTimeOf(a.Clock())
-	switch {
-	case t.Issuer != a.Issuer || t.Audience != a.Audience:
-		return nil, fmt.Errorf("%w: it is for %.100q by %.100q", errToken, t.Audience, t.Issuer)
-	case now >= t.ExpiresAt:
-		return nil, fmt.Errorf("%w: it expired at %s", errToken, t.ExpiresAt)
-	case t.IssuedAt > now+60:
-		return nil, fmt.Errorf("%w: it is from the future", errToken)
-	}
-	return &t, nil
-}
-
-const tokenKey = "access token"
-
-// Require lets a request through only with a bearer token that has the scope.
-func (a *Authority) Require(scope string) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		scheme, bearer, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") { // SPEC: RFC 9110 section 11.1: schemes are case-insensitive
-			c.Header("WWW-Authenticate", `Bearer`)
-			Refuse(c, NewProblem(http.StatusUnauthorized, "token-missing", "send an access token as Authorization: Bearer"))
-			return
-		}
-		token, err := a.Verify(bearer)
-		if err != nil {
-			c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
-			Refuse(c, NewProblem(http.StatusUnauthorized, "token-invalid", "the access token is expired, for another service or not ours"))
-			return
-		}
-		if !slices.Contains(strings.Fields(token.Scope), scope) {
-			c.Header("WWW-Authenticate", `Bearer error="insufficient_scope", scope="`+scope+`"`)
-			Refuse(c, NewProblem(http.StatusForbidden, "scope-missing", "this needs the scope "+scope))
-			return
-		}
-		c.Set(tokenKey, token)
-	}
-}
-
-// Client is who a request that passed Require came from.
-func Client(c *gin.Context) string {
-	if token, ok := c.Get(tokenKey); ok {
-		return token.(*AccessToken).ClientID
-	}
-	return ""
 }
 
 // RandomID is 32 random bytes as base64url, 43 characters: for nonces, codes, states and identifiers. None begins with a

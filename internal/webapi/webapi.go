@@ -1,4 +1,4 @@
-// Package webapi is the HTTP plumbing that the roles share: RFC 9457 problems, bearer tokens with scopes (RFC 9068),
+// Package webapi is the HTTP plumbing that the roles share: RFC 9457 problems, access tokens (RFC 9068),
 // body limits, and a server with time limits that stops cleanly.
 package webapi
 

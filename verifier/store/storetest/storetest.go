@@ -121,6 +121,13 @@ func each(t *testing.T, s verifier.Store) {
 		t.Errorf("saw %v, %v", seen, err)
 	}
 	must(t, s.Each("c", func(key string, _ []byte) error { return fmt.Errorf("visited %s", key) }))
+	for from, want := range map[string]string{"": "1 2 3", "A": "1 2 3", "a/1": "1 2 3", "a/1\x00": "2 3", "a/2": "2 3", "a/3x": "", "b": ""} {
+		var seen []string
+		must(t, s.EachFrom("a/", from, func(_ string, value []byte) error { seen = append(seen, string(value)); return nil }))
+		if got := strings.Join(seen, " "); got != want {
+			t.Errorf("from %q: saw %q, want %q", from, got, want)
+		}
+	}
 }
 
 // Rows are moved from one end to the other while others look: whoever looks sees each row once.
