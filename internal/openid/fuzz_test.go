@@ -153,7 +153,7 @@ func FuzzParseRequestObject(f *testing.F) {
 	good, err := json.Marshal(RequestObject{
 		ClientID: ClientIDPrefix + "did:web:v.example", ResponseType: "vp_token", ResponseMode: "direct_post", ResponseURI: "https://v.example/r/1",
 		Nonce: "n", State: "s", Audience: SelfIssued, IssuedAt: 1, ExpiresAt: 2, ClientMetadata: ClientMetadata{Formats: OurFormats()},
-		Query: DCQL{[]CredentialQuery{{ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
+		Query: DCQL{Credentials: []CredentialQuery{{ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
 			Statement: policy.Statement{Version: 1, Query: "q", Now: 3, FreshnessSeconds: 4, Issuers: []string{"did:web:i"}, Clauses: []policy.Clause{{Claim: "a", AtLeast: "1"}}}}}}},
 		VerifierInfo: []VerifierInfo{{PolicyInfo, json.RawMessage(`{"version":1}`)}},
 	})
