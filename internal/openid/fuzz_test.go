@@ -167,6 +167,8 @@ func FuzzParseRequestObject(f *testing.F) {
 	}
 	f.Add(bytes.Replace(good, []byte(`"nonce":"n"`), []byte(`"nonce":"n","nonce":"m"`), 1))
 	f.Add(bytes.Replace(good, []byte(`"nonce":"n"`), []byte(`"Nonce":"n"`), 1))
+	f.Add(bytes.Replace(good, []byte(`"credentials":[`), []byte(`"credential_sets":[{"options":[["q"],["p"]]}],"credentials":[{"id":"p","format":"dc+sd-jwt","meta":{"vct_values":["t"]}},`), 1))
+	f.Add(bytes.Replace(good, []byte(`}}]}`), []byte(`}},{"id":"p","format":"dc+sd-jwt","meta":{"vct_values":["t"]}}]}`), 1))
 	f.Add([]byte(`{"iat":1e300}`))
 	genesis := credential.DigestOf([]byte("genesis"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -190,6 +192,9 @@ func FuzzParseRequestObject(f *testing.F) {
 		}
 		if second, err := again.Challenge(genesis); err != nil || second != challenge {
 			t.Errorf("%s is written %s and then has another challenge, %v", payload, written, err)
+		}
+		if len(again.Query.Companions) != len(request.Query.Companions) || len(again.Query.Sets) != len(request.Query.Sets) {
+			t.Errorf("%s is written %s and then asks for other companions", payload, written)
 		}
 	})
 }

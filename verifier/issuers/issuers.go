@@ -39,7 +39,8 @@ const (
 
 // Config says whom a client may call.
 type Config struct {
-	Egress egress.Config    // its time-out and length of an answer are ours
+	// Egress has the networks and ports besides https at public addresses. Its other members are ours: http is for this machine only.
+	Egress egress.Config
 	Clock  func() time.Time // nil: time.Now
 }
 
@@ -59,6 +60,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Clock = time.Now
 	}
 	cfg.Egress.Timeout, cfg.Egress.MaxAnswer = timeout, jose.MaxToken
+	cfg.Egress.AllowHTTP = true // on this machine, where that is allowed: see call
 	client, err := egress.New(cfg.Egress)
 	if err != nil {
 		return nil, fmt.Errorf("issuers: %w", err)
@@ -228,6 +230,9 @@ func (c *Client) readList(ctx context.Context, issuer, uri string, now time.Time
 
 // call gets what is at an address, at most limit bytes. That there is nothing is [check.ErrNotPublished].
 func (c *Client) call(ctx context.Context, address, accept string, limit int64) ([]byte, error) {
+	if _, err := openid.ParseAddress(address); err != nil { // https, or http on this machine
+		return nil, err
+	}
 	// Others wait for the same answer: it does not depend on whether the first one stays.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer stop()
