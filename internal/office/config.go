@@ -119,6 +119,9 @@ type VerifierConfig struct {
 	ReturnURIs     []string            `json:"return_uris,omitempty"`     // prefixes, ending in /, of where wallets send people back to
 	WalletRate     webapi.RateConfig   `json:"wallet_rate,omitzero"`      // as an agency's
 	Responses      int                 `json:"responses,omitempty"`       // that are checked at a time; 1024 if left out
+	// Companions lets it ask issuers for their keys and status lists, for policies that accept companions; {} is enough where these are at
+	// public addresses. Left out: such policies are not ready.
+	Companions *CompanionsConfig `json:"companions,omitempty"`
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -224,7 +227,7 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
 			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
-			validateRate(&c.WalletRate), validateResponses(c.Responses))
+			validateRate(&c.WalletRate), validateResponses(c.Responses), c.Companions.validate())
 	})
 }
 
