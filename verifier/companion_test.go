@@ -207,6 +207,13 @@ func TestCompanion(t *testing.T) {
 		}
 		c := s.companion(t)
 		token := companionToken(c.bind(t, request, w.clock.Now(), asked...))
+		object := must(w.verifier.Request(t.Context(), id))(t)
+		if status, v := w.validate(verifier.ScopeValidate, object, must(json.Marshal(token))(t)); status != http.StatusOK || !v.Valid || v.Validation.Consumed || !v.Validation.Facts[0].Linkable {
+			t.Errorf("validated: %d %+v", status, v)
+		}
+		if status, v := w.validate(verifier.ScopeValidate, object, must(json.Marshal(companionToken(c.String())))(t)); status != http.StatusOK || v.Valid || v.Reason.Code != check.CompanionBinding {
+			t.Errorf("validated without a key binding: %d %+v", status, v)
+		}
 		if status, code := w.send(front, id, request, token); status != http.StatusOK {
 			t.Fatalf("%s: %d %s", mode, status, code)
 		}

@@ -1,11 +1,14 @@
 package issuers
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,6 +104,62 @@ func TestWhomItCalls(t *testing.T) {
 	}
 	if _, err := New(Config{Egress: egress.Config{Ports: []uint16{0}}}); err == nil {
 		t.Error("a configuration that cannot be meant")
+	}
+}
+
+// Many who wait are served by one call, and a site that fails is not asked again at once, by whoever comes.
+func TestOneCallServesAll(t *testing.T) {
+	var calls atomic.Int64
+	var down atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		time.Sleep(20 * time.Millisecond)
+		if down.Load() {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte(published("http://"+r.Host, key(t, 1).Public())))
+	}))
+	defer server.Close()
+	var now atomic.Int64
+	c, err := New(Config{
+		Egress: egress.Config{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Clock:  func() time.Time { return clock().Add(time.Duration(now.Load())) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (failed int64) {
+		var count atomic.Int64
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				// Whoever gives up does not take the answer away from others.
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				if _, err := c.Key(ctx, server.URL, key(t, 1).Public().KeyID()); err != nil {
+					count.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		return count.Load()
+	}
+	if failed := ask(); failed != 0 || calls.Load() != 1 {
+		t.Errorf("%d of 20 failed, after %d calls", failed, calls.Load())
+	}
+	down.Store(true)
+	now.Store(int64(2 * time.Minute))
+	if failed := ask(); failed != 20 || calls.Load() != 2 {
+		t.Errorf("%d of 20 failed, after %d calls", failed, calls.Load())
+	}
+	down.Store(false)
+	if failed := ask(); failed != 20 || calls.Load() != 2 {
+		t.Errorf("at once: %d of 20 failed, after %d calls", failed, calls.Load())
+	}
+	now.Add(int64(failPause))
+	if failed := ask(); failed != 0 || calls.Load() != 3 {
+		t.Errorf("later: %d of 20 failed, after %d calls", failed, calls.Load())
 	}
 }
 
