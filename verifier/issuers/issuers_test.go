@@ -102,6 +102,9 @@ func TestWhomItCalls(t *testing.T) {
 			t.Errorf("%s was called", issuer)
 		}
 	}
+	if err := look(everything, "http://192.0.2.1"); !strings.Contains(err.Error(), "neither https nor on this machine") {
+		t.Errorf("over http, to elsewhere: %v", err)
+	}
 	if _, err := New(Config{Egress: egress.Config{Ports: []uint16{0}}}); err == nil {
 		t.Error("a configuration that cannot be meant")
 	}
