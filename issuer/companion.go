@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/openid"
@@ -39,9 +40,6 @@ func (companion) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 // maxCompanions bounds how many companions a credential can have: a holder who wants to be linked less takes several.
 const maxCompanions = 64
 
-// notClaims are the names that mean something else in a JWT, so that no claim of a companion can have them.
-var notClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "status", "vct"}
-
 // openCompanions takes the schemas that have companions.
 func (i *Issuer) openCompanions() error {
 	if len(i.cfg.Companions) > 0 && i.cfg.Keys.Companion == nil {
@@ -54,7 +52,7 @@ func (i *Issuer) openCompanions() error {
 			return fmt.Errorf("companions of schema %s: want each schema once that is issued", schemaType)
 		}
 		for _, c := range s.Claims {
-			if slices.Contains(notClaims, c.Name) {
+			if slices.Contains(policy.NotClaims(), c.Name) {
 				return fmt.Errorf("companions of schema %s: its claim %s would be taken for a member of the JWT", schemaType, c.Name)
 			}
 		}

@@ -333,6 +333,9 @@ func goodPolicies() []policyCase {
 		{name: "values by reference", change: bySet(registries), query: clauses(policy.Clause{Claim: "right", InSet: named(rights)}, policy.Clause{Claim: "area", InSet: named(areas), AnyOf: true})},
 		{name: "257 issuers by reference", change: bySet(crowd), issuers: crowd.Members[:200]},
 		{name: "one issuer by reference, once per person", schema: "title, own registers", change: bySet(oneOfficer), issuers: []string{landDID}, query: policy.Query{Scope: &policy.Scope{Service: "counter", Once: true}}},
+		{name: "companions accepted", query: policy.Query{
+			Clauses: []policy.Clause{{Claim: "area", AtLeast: "500.0"}, {Claim: "since", AtLeastAgo: "P2Y"}}, Disclose: []string{"right"}, Companion: true,
+		}, disclosed: credential.Claims{"right": "owner"}},
 		{name: "shared pseudonym, subject tag once", query: policy.Query{Scope: &policy.Scope{Shared: &entry}, SubjectScope: &policy.Scope{Service: "grant", Once: true}}},
 	}
 }
@@ -352,6 +355,13 @@ func badPolicies() []policyCase {
 		{name: "issuers in no order", layer: "policy", change: func(p *policy.Policy) { slices.Reverse(p.Queries[0].Issuers) }},
 		{name: "no purpose", layer: "policy", change: func(p *policy.Policy) { p.Purpose = credential.Text{} }},
 		{name: "freshness of 8 days", layer: "policy", change: func(p *policy.Policy) { p.FreshnessSeconds = 8 * 86400 }},
+		{name: "companions with a pseudonym", layer: "policy", query: policy.Query{Companion: true, Scope: &policy.Scope{Service: "counter"}}},
+		{name: "companions with a subject tag", layer: "policy", query: policy.Query{Companion: true, SubjectScope: &policy.Scope{Service: "counter"}}},
+		{name: "companions beside another query", layer: "policy", query: policy.Query{Companion: true}, change: func(p *policy.Policy) {
+			other := p.Queries[0]
+			other.ID, other.Companion = "other", false
+			p.Queries = append(p.Queries, other)
+		}},
 		{name: "circuit that is no plain name", layer: "policy", query: policy.Query{Circuit: "presentation 1"}},
 		{name: "circuit that nobody knows", layer: "compile", query: policy.Query{Circuit: "presentation-0"}},
 		{name: "circuit for enrolment", layer: "compile", query: policy.Query{Circuit: "enrolment-1"}},

@@ -137,6 +137,9 @@ func (v *Verifier) explain(view *client.View, asked *check.Asked, language strin
 			return nil, nil, err
 		}
 		facts, shown = append(facts, e.Facts...), append(shown, e.Shown...)
+		if e.Companion != "" {
+			shown = append(shown, e.Companion)
+		}
 	}
 	return unique(facts), unique(shown), nil
 }

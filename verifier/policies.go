@@ -39,6 +39,7 @@ const (
 	NoIssuer            = "issuer_set"
 	NoVerifyingKey      = "key_not_listed"
 	CertificateEnded    = "certificate_ended"
+	CompanionsOff       = "companions_off"
 )
 
 // LoadPolicies reads every *.json file of a folder as a policy, in the order of their names.
@@ -171,6 +172,9 @@ func (v *Verifier) standing(view *client.View, p *policy.Policy) error {
 	// That it is registered means that its sets are: the chain takes no policy before them.
 	if err := p.Check(v.cfg.Clock(), schemasOf(view), v.sets); err != nil {
 		return notReady(PolicyUnprovable, "%v: change the policy and register it again", err)
+	}
+	if err := v.takesCompanions(p); err != nil {
+		return err
 	}
 	for _, q := range p.Queries {
 		for _, scope := range []*policy.Scope{q.Scope, q.SubjectScope} {

@@ -63,6 +63,9 @@ func (v *Verifier) newRequest(view *client.View, p *policy.Policy, requestID str
 		}
 		r.Query.Credentials = append(r.Query.Credentials, query)
 	}
+	if r.Query.AcceptCompanions(); len(r.Query.Companions) > 0 {
+		r.ClientMetadata.Formats[openid.CompanionFormat] = openid.CompanionAlgorithms()
+	}
 	return r, nil
 }
 

@@ -59,6 +59,7 @@ type Config struct {
 	// VerifyingKeys are the keys' file forms, of the presentation circuits that the policies name. Only those that the chain lists are used.
 	VerifyingKeys [][]byte
 	Ledger        Ledger
+	Issuers       Issuers // that companions are checked with; nil: policies that accept companions are not ready
 	Store         Store
 	Clock         func() time.Time // nil: time.Now; the ledger client should have the same
 	Logger        *slog.Logger     // nil: nothing is logged
@@ -147,7 +148,7 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, fmt.Errorf("verifier: %w", err)
 		}
 	}
-	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Sets: v.sets, Trees: v.trees, Clock: cfg.Clock}
+	v.checker = &check.Checker{Chain: v.chain, Keys: v.keys, Sets: v.sets, Trees: v.trees, Companions: newCompanions(cfg.Issuers, v.chain), Clock: cfg.Clock}
 	return v, nil
 }
 

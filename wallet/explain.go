@@ -66,6 +66,9 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 			return nil, err
 		}
 		x := QueryExplanation{Query: q.statement.Query, Title: title(&q.schema.Schema, language), Facts: words.Facts, Shown: words.Shown}
+		if words.Companion != "" && r.counter == nil { // at a counter nobody takes one
+			x.Shown = append(x.Shown, words.Companion)
+		}
 		if x.Sets, err = r.setsOf(q, language); err != nil {
 			return nil, refuse(CodeUnprovable, err, "query %q", q.statement.Query)
 		}

@@ -239,6 +239,13 @@ func (r *Request) checkRegistered(registry *entry.Registry) error {
 // checkQueries resolves the policy and holds each query to it, byte for byte.
 func (r *Request) checkQueries(now time.Time) error {
 	asked := r.object.Query.Credentials
+	// Companions are for other wallets: we answer with a proof. All the same nobody is asked for one beyond the registered policy.
+	if len(asked) == 0 && len(r.object.Query.Companions) > 0 {
+		return refuse(CodeUnsupported, nil, "the request asks for companions only, which this wallet does not have")
+	}
+	if err := r.object.Query.ValidateCompanions(); err != nil {
+		return refuse(CodeWider, err, "what other wallets are asked")
+	}
 	if len(asked) == 0 || len(asked) != len(r.policy.Queries) {
 		return refuse(CodeWider, nil, "%d queries, the policy has %d", len(asked), len(r.policy.Queries))
 	}

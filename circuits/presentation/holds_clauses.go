@@ -9,6 +9,9 @@ import (
 	"github.com/bulla-id/bulla/credential"
 )
 
+// ClausesHold is P4 alone, of claims and paths into sets that the caller knows by other means than a proof; a [*Violation] if not.
+func ClausesHold(public *Public, private *Private) error { return holdsClauses(public, private) }
+
 // holdsClauses is P4 in plain Go.
 func holdsClauses(public *Public, private *Private) error {
 	if err := public.shape().Fits(&public.Clauses); err != nil {

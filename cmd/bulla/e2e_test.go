@@ -427,6 +427,7 @@ func (w *town) suspend(in invitation) {
 		t.Errorf("history at the agency: %+v", shown.History)
 	}
 	w.companion(id)
+	w.readingRoom(id)
 	scope := succeed(t, "issuer", "token", "--data", w.data, "--agency", "civil", "--scope", issuer.ScopeCredentials)
 	if _, stderr, code := command(t, "", "issuer", "revoke", id, "--reason", "no", "--url", in.Places[demo.CivilDID], "--token", strings.TrimSpace(scope)); code == 0 || !strings.Contains(stderr, "scope-missing") {
 		t.Errorf("a reader revoked: %d %s", code, stderr)

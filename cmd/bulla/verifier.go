@@ -225,7 +225,9 @@ func (f *verifierFlags) printFacts(out io.Writer, facts []check.ResultFact, oneP
 		if fact.Tags.SubjectTag != nil {
 			fmt.Fprintf(out, "    subject tag %s\n", fact.Tags.SubjectTag)
 		}
-		if len(fact.Issuers) > 0 {
+		if fact.Linkable {
+			fmt.Fprintf(out, "    issued by %s; shown as an ordinary credential (%s), so that visits can be linked\n", strings.Join(fact.Issuers, ", "), fact.Format)
+		} else if len(fact.Issuers) > 0 {
 			fmt.Fprintf(out, "    issued by one of %s\n", strings.Join(fact.Issuers, ", "))
 		} else {
 			fmt.Fprintf(out, "    issued by one of %d of the set %s\n", fact.IssuerCount, fact.IssuerSet)

@@ -72,6 +72,9 @@ func (s *Statement) Compile(c Context) (*Compiled, error) {
 	if err := b.disclose(s.Disclose, c.Disclosed); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}
+	if err := s.companionOf(c.Schema); err != nil {
+		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
+	}
 	if err := s.scopes(c, len(accepted), out); err != nil {
 		return nil, fmt.Errorf("query %.100q: %w", s.Query, err)
 	}

@@ -51,6 +51,8 @@ type Query struct {
 	Clauses   []Clause          `json:"clauses"` // [] if none, never null
 	// Disclose names claims whose values the verifier wants to see.
 	Disclose []string `json:"disclose,omitempty"`
+	// Companion also accepts an ordinary dc+sd-jwt of the same data, which shows the values and can be linked: see companion.go.
+	Companion bool `json:"companion,omitempty"`
 	// Scope asks for a pseudonym, SubjectScope for a subject tag.
 	Scope        *Scope `json:"scope,omitempty"`
 	SubjectScope *Scope `json:"subject_scope,omitempty"`
@@ -141,6 +143,9 @@ func (p *Policy) Validate() error {
 			return fmt.Errorf("policy %s, query %.100q: %w", p.ID, q.ID, err)
 		}
 	}
+	if err := p.validateCompanions(); err != nil {
+		return fmt.Errorf("policy %s, %w", p.ID, err)
+	}
 	text, err := p.Canonical()
 	if err != nil {
 		return fmt.Errorf("policy %s: %w", p.ID, err)
@@ -218,7 +223,7 @@ func (q *Query) validate() error {
 			return err
 		}
 	}
-	return nil
+	return q.validateCompanion()
 }
 
 func (q *Query) validateClauses() error {

@@ -25,6 +25,7 @@ type Statement struct {
 	IssuerSet        credential.Digest   `json:"issuer_set,omitzero"`
 	Clauses          []Clause            `json:"clauses"`
 	Disclose         []string            `json:"disclose,omitempty"`
+	Companion        bool                `json:"companion,omitempty"` // as in [Query]
 	Scope            *Scope              `json:"scope,omitempty"`
 	SubjectScope     *Scope              `json:"subject_scope,omitempty"`
 }
@@ -49,7 +50,7 @@ func (p *Policy) Resolve(now time.Time, schemas Schemas) ([]Statement, error) {
 		s := Statement{
 			Version: 1, Verifier: p.Verifier, Policy: digest, Query: q.ID, Circuit: q.Circuit, Now: credential.UnixTimeOf(now),
 			FreshnessSeconds: p.FreshnessSeconds, Schema: q.Schema, Issuers: q.Issuers, IssuerSet: q.IssuerSet, Clauses: []Clause{},
-			Disclose: q.Disclose, Scope: q.Scope, SubjectScope: q.SubjectScope,
+			Disclose: q.Disclose, Companion: q.Companion, Scope: q.Scope, SubjectScope: q.SubjectScope,
 		}
 		for i, c := range q.Clauses {
 			resolved, err := c.resolve(now, schema)
@@ -97,7 +98,7 @@ func (s *Statement) Validate() error {
 	}
 	q := Query{
 		ID: s.Query, Circuit: s.Circuit, Issuers: s.Issuers, IssuerSet: s.IssuerSet, Clauses: slices.Clone(s.Clauses),
-		Disclose: s.Disclose, Scope: s.Scope, SubjectScope: s.SubjectScope,
+		Disclose: s.Disclose, Companion: s.Companion, Scope: s.Scope, SubjectScope: s.SubjectScope,
 	}
 	for i := range q.Clauses {
 		q.Clauses[i] = q.Clauses[i].unresolved()

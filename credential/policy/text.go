@@ -77,6 +77,8 @@ func Languages() []string { return []string{"zh-CN", "en"} }
 type Explanation struct {
 	Facts []string `json:"facts"` // what is proven
 	Shown []string `json:"shown"` // what the verifier sees, and whether visits can be linked
+	// Companion says what the verifier sees of whoever answers with a companion instead, in some other wallet; empty: it takes none.
+	Companion string `json:"companion,omitempty"`
 }
 
 // Explain says in a language ("zh-CN" or "en") what the statement proves and shows. Of the context it takes schema, sets
@@ -111,7 +113,7 @@ func (s *Statement) Explain(c Context, issuerName func(did string) string, langu
 	if len(either) > 0 {
 		e.Facts = append(e.Facts, fmt.Sprintf(w.either, strings.Join(either, w.comma)))
 	}
-	e.Shown = s.shown(w, schema, language)
+	e.Shown, e.Companion = s.shown(w, schema, language), s.companionText(schema, language)
 	return e, nil
 }
 

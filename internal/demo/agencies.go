@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"time"
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/egress"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/keystore"
 	"github.com/bulla-id/bulla/internal/office"
@@ -17,6 +19,7 @@ import (
 	"github.com/bulla-id/bulla/issuer/records"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/verifier"
+	"github.com/bulla-id/bulla/verifier/issuers"
 	verifierstore "github.com/bulla-id/bulla/verifier/store"
 )
 
@@ -243,11 +246,15 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 		if err != nil {
 			return err
 		}
+		agencies, err := issuers.New(issuers.Config{Egress: egress.Config{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}})
+		if err != nil {
+			return err
+		}
 		url := urlOf(listeners[v.place])
 		service, err := verifier.New(verifier.Config{
 			DID: v.did, PublicURL: url, SigningKey: signing, ResultKey: result, Policies: n.schemas.policiesOf(v.did),
 			VerifyingKeys: [][]byte{key.Bytes()}, Ledger: chain, Store: rows, AccessKey: api, Logger: n.logger,
-			SessionKey: sessions, ReturnURIs: []string{"http://localhost:3000/", "http://127.0.0.1:3000/"},
+			Issuers: agencies, SessionKey: sessions, ReturnURIs: []string{"http://localhost:3000/", "http://127.0.0.1:3000/"},
 		})
 		if err != nil {
 			return err

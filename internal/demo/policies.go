@@ -38,6 +38,7 @@ const (
 	PolicyCivilVaccine  = "civil-vaccination"
 	PolicyTwoTitles     = "two-titles"      // two parcels
 	PolicyFresh         = "fresh-residency" // a root of a few seconds at most
+	PolicyReadingRoom   = "reading-room"    // residency, or a companion that shows it
 )
 
 // The facts in figures.
@@ -131,7 +132,8 @@ func (s schemas) policiesOf(did string) []*policy.Policy {
 }
 
 func (s schemas) cityPolicies() []policy.Policy {
-	subsidy, grant, estate, oldTitle, civil := s.residency(), s.title(), s.title(), s.title(), s.vaccine()
+	subsidy, grant, estate, oldTitle, civil, reader := s.residency(), s.title(), s.title(), s.title(), s.vaccine(), s.residency()
+	reader.Companion = true
 	subsidy.Scope = &policy.Scope{Service: "rent-subsidy", Once: true}
 	grant.SubjectScope = &policy.Scope{Service: "renovation-grant", Once: true}
 	estate.Clauses = []policy.Clause{{Claim: "area", AtLeast: "10000000"}}
@@ -150,6 +152,7 @@ func (s schemas) cityPolicies() []policy.Policy {
 		newPolicy(PolicyOldTitle, "Title of some age", "持有满一年", "Grazing rights", "放牧权", oldTitle),
 		newPolicy(PolicyCivilVaccine, "Vaccination record of the civil office", "民政接种记录", "Archive access", "档案查阅", civil),
 		newPolicy(PolicyTwoTitles, "Two parcels", "两宗土地", "Right of way between own parcels", "自有地块间通行权", first, second),
+		newPolicy(PolicyReadingRoom, "Residency, by any wallet", "居住证明（任何钱包）", "Reading room for residents", "居民阅览室", reader),
 		newPolicy(PolicyFresh, "Residency, seconds fresh", "实时居住证明", "Night gate of the archive", "档案馆夜间入口", s.residency()),
 	}
 	list[len(list)-1].FreshnessSeconds = freshSeconds

@@ -233,6 +233,9 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if party.Sets, err = readSets(cfg.Sets); err != nil {
 		return err
 	}
+	if party.Issuers, err = cfg.Companions.open(s.clock); err != nil {
+		return err
+	}
 	var ours []*keys.VerifyingKey
 	for _, path := range cfg.VerifyingKeys {
 		key, err := readVerifyingKey(path)

@@ -123,6 +123,9 @@ type VerifierConfig struct {
 	Responses      int                 `json:"responses,omitempty"`       // that are checked at a time; 1024 if left out
 	Clients        []ClientConfig      `json:"clients,omitempty"`         // software that may ask for tokens
 	Provider       *ProviderConfig     `json:"provider,omitempty"`        // the party's own OpenID provider, for its software
+	// Companions lets it ask issuers for their keys and status lists, for policies that accept companions; {} is enough where these are at
+	// public addresses. Left out: such policies are not ready.
+	Companions *CompanionsConfig `json:"companions,omitempty"`
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -228,7 +231,7 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
 			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
-			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles))
+			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate())
 	})
 }
 

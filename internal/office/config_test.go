@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestConfigurationErrorsNameTheMember(t *testing.T) {
@@ -184,5 +185,30 @@ func TestPageOfAlarms(t *testing.T) {
 	}
 	if count < 25 {
 		t.Errorf("only %d names were found: the test proves nothing", count)
+	}
+}
+
+// Whom a verifier may ask about companions is its operator's to say.
+func TestCompanionsConfig(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "verifier.json")
+	const party = `{"listen":{"address":"localhost:1"},"secrets":"a","store":"b","last_checkpoint":"c","chain":"d","did":"did:web:a","url":"http://localhost:1","policies":["p"],"verifying_keys":["k"]`
+	for more, words := range map[string]string{
+		`}`: "", `,"companions":{}}`: "", `,"companions":{"networks":["10.8.0.0/16"],"ports":[8443]}}`: "",
+		`,"companions":{"networks":["10.8.0.1/16"]}}`: "companions: allowed range", `,"companions":{"ports":[0]}}`: "companions: port 0", `,"companions":{"http":true}}`: "http",
+	} {
+		if err := os.WriteFile(path, []byte(party+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadVerifierConfig(path)
+		if words != "" {
+			refused(t, err, words)
+			continue
+		}
+		if err != nil || (c.Companions == nil) != (more == `}`) {
+			t.Fatalf("%s: %+v, %v", more, c.Companions, err)
+		}
+		if reader, err := c.Companions.open(time.Now); err != nil || (reader == nil) != (c.Companions == nil) {
+			t.Errorf("%s: %v, %v", more, reader, err)
+		}
 	}
 }

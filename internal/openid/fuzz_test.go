@@ -153,7 +153,7 @@ func FuzzParseRequestObject(f *testing.F) {
 	good, err := json.Marshal(RequestObject{
 		ClientID: ClientIDPrefix + "did:web:v.example", ResponseType: "vp_token", ResponseMode: "direct_post", ResponseURI: "https://v.example/r/1",
 		Nonce: "n", State: "s", Audience: SelfIssued, IssuedAt: 1, ExpiresAt: 2, ClientMetadata: ClientMetadata{Formats: OurFormats()},
-		Query: DCQL{[]CredentialQuery{{ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
+		Query: DCQL{Credentials: []CredentialQuery{{ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
 			Statement: policy.Statement{Version: 1, Query: "q", Now: 3, FreshnessSeconds: 4, Issuers: []string{"did:web:i"}, Clauses: []policy.Clause{{Claim: "a", AtLeast: "1"}}}}}}},
 		VerifierInfo: []VerifierInfo{{PolicyInfo, json.RawMessage(`{"version":1}`)}},
 	})
@@ -167,6 +167,8 @@ func FuzzParseRequestObject(f *testing.F) {
 	}
 	f.Add(bytes.Replace(good, []byte(`"nonce":"n"`), []byte(`"nonce":"n","nonce":"m"`), 1))
 	f.Add(bytes.Replace(good, []byte(`"nonce":"n"`), []byte(`"Nonce":"n"`), 1))
+	f.Add(bytes.Replace(good, []byte(`"credentials":[`), []byte(`"credential_sets":[{"options":[["q"],["p"]]}],"credentials":[{"id":"p","format":"dc+sd-jwt","meta":{"vct_values":["t"]}},`), 1))
+	f.Add(bytes.Replace(good, []byte(`}}]}`), []byte(`}},{"id":"p","format":"dc+sd-jwt","meta":{"vct_values":["t"]}}]}`), 1))
 	f.Add([]byte(`{"iat":1e300}`))
 	genesis := credential.DigestOf([]byte("genesis"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -190,6 +192,9 @@ func FuzzParseRequestObject(f *testing.F) {
 		}
 		if second, err := again.Challenge(genesis); err != nil || second != challenge {
 			t.Errorf("%s is written %s and then has another challenge, %v", payload, written, err)
+		}
+		if len(again.Query.Companions) != len(request.Query.Companions) || len(again.Query.Sets) != len(request.Query.Sets) {
+			t.Errorf("%s is written %s and then asks for other companions", payload, written)
 		}
 	})
 }

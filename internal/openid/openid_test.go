@@ -74,7 +74,7 @@ func TestRequestLink(t *testing.T) {
 func TestChallengeCoversTheRequest(t *testing.T) {
 	genesis := credential.DigestOf([]byte("chain"))
 	make := func() *RequestObject {
-		return &RequestObject{ClientID: "c", ResponseURI: "https://v/r", Nonce: "n", IssuedAt: 1, ExpiresAt: 2, Query: DCQL{[]CredentialQuery{{
+		return &RequestObject{ClientID: "c", ResponseURI: "https://v/r", Nonce: "n", IssuedAt: 1, ExpiresAt: 2, Query: DCQL{Credentials: []CredentialQuery{{
 			ID: "q", Format: Format, Meta: Meta{TypeValues: []string{"t"}, Systems: []System{{ID: "z", System: ProofSystem, Circuit: "c"}},
 				Statement: policy.Statement{Version: 1, Query: "q", Now: 3, FreshnessSeconds: 4, Issuers: []string{"did:web:i"}, Clauses: []policy.Clause{{Claim: "a", AtLeast: "1"}}}},
 		}}}}

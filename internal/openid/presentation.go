@@ -9,6 +9,7 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
+	"github.com/bulla-id/bulla/internal/jose"
 )
 
 // Values of request objects.
@@ -58,10 +59,13 @@ type ClientMetadata struct {
 	Encryptions []string              `json:"encrypted_response_enc_values_supported,omitempty"`
 }
 
-// FormatInfo is our entry in vp_formats_supported.
+// FormatInfo is an entry in vp_formats_supported.
 type FormatInfo struct {
-	Systems           []string `json:"zk_systems"`
-	StatementVersions []int    `json:"statement_versions"`
+	Systems           []string `json:"zk_systems,omitempty"`
+	StatementVersions []int    `json:"statement_versions,omitempty"`
+	// Of dc+sd-jwt, these instead.
+	SDJWT   []jose.Algorithm `json:"sd-jwt_alg_values,omitempty"`
+	Binding []jose.Algorithm `json:"kb-jwt_alg_values,omitempty"`
 }
 
 // OurFormats is the one value of vp_formats_supported we send.
@@ -110,9 +114,11 @@ func (r *RequestObject) ReadPolicy(parse func(text []byte) (*policy.Policy, erro
 	return p, at.URI, nil
 }
 
-// DCQL is the query.
+// DCQL is the query. In JSON the companions follow the others in credentials: companion.go.
 type DCQL struct {
-	Credentials []CredentialQuery `json:"credentials"`
+	Credentials []CredentialQuery
+	Companions  []CompanionQuery // each may be answered instead of one of Credentials
+	Sets        []CredentialSet  // that say so
 }
 
 // CredentialQuery asks for one presentation. Its id is the query's of the policy.
@@ -150,7 +156,8 @@ type ChallengeInput struct {
 	KeyThumbprint string              `json:"response_key"`
 	IssuedAt      credential.UnixTime `json:"issued_at"`
 	ExpiresAt     credential.UnixTime `json:"expires_at"`
-	Queries       []CredentialQuery   `json:"queries"`
+	// Queries are those of our format. What else stands in credentials follows from their statements.
+	Queries []CredentialQuery `json:"queries"`
 }
 
 // Challenge is the public input that binds a response to the request and chain. wallet_nonce is not in it: the request is

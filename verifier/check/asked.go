@@ -78,6 +78,9 @@ func newAsked(known Policies, genesis credential.Digest, request *openid.Request
 			return nil, fmt.Errorf("request: query %.100q is not for one key of %s in our format", q.ID, circuit)
 		}
 	}
+	if err := request.Query.ValidateCompanions(); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
 	if _, err := openid.ParseClientID(request.ClientID); err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}

@@ -46,9 +46,11 @@ type Checker struct {
 	Chain Chain
 	Keys  []*keys.VerifyingKey // those that we have the bytes of; the chain says which of them count
 	// Sets has the sets that the policies name. Nobody can change one under its digest. Nil where they name none.
-	Sets  policy.Sets
-	Clock func() time.Time
-	Trees *tree.Sets // of issuers and values that statements name again and again; nil: each is hashed anew
+	Sets policy.Sets
+	// Companions is what companions are checked with, where a policy accepts them; nil: they are refused.
+	Companions Companions
+	Clock      func() time.Time
+	Trees      *tree.Sets // of issuers and values that statements name again and again; nil: each is hashed anew
 	// Prove checks a zk proof as [verifying.Verify] does, which it is if nil. It may be called for several proofs of one
 	// response at once.
 	Prove func(ctx context.Context, key *keys.VerifyingKey, public []credential.Element, proof []byte) error
@@ -68,6 +70,9 @@ type Fact struct {
 	SubjectScope credential.Element // 0 without a subject tag
 	SubjectTag   credential.Element
 	VerifyingKey credential.Digest
+	// Companion is what was shown where no proof was made, but an ordinary credential shown. Root and what follows it up to here are then 0,
+	// but for Seal and Disclosed.
+	Companion *Shown
 }
 
 // Verify checks a response (the vp_token) to a request and returns one fact for each query, in the request's order. It
@@ -76,6 +81,11 @@ func (c *Checker) Verify(ctx context.Context, asked *Asked, response []byte) ([]
 	now := c.Clock()
 	if !now.Before(asked.Request.ExpiresAt.Time()) {
 		return nil, Refuse(SessionExpired, "", nil)
+	}
+	if companion, ok, err := asked.Request.CompanionAnswer(response); err != nil {
+		return nil, Refuse(Malformed, "", err)
+	} else if ok {
+		return c.verifyCompanion(ctx, asked, companion, now)
 	}
 	answers, err := parse(asked, response)
 	if err != nil {

@@ -34,6 +34,15 @@ const (
 	PseudonymUsed      Code = "pseudonym_used"
 	SubjectTagUsed     Code = "subject_tag_used"
 
+	// Of companions.
+	CompanionNotHere   Code = "companion_not_here"
+	CompanionMalformed Code = "companion_malformed"
+	CompanionIssuer    Code = "companion_issuer"
+	CompanionInvalid   Code = "companion_invalid"
+	CompanionBinding   Code = "companion_binding"
+	CompanionExcess    Code = "companion_excess"
+	CompanionUnmet     Code = "companion_unmet"
+
 	// Unavailable is no refusal: we could not check.
 	Unavailable Code = "unavailable"
 )
@@ -67,6 +76,13 @@ var texts = map[Code]credential.Text{
 	ProofInvalid:       {English: "a proof does not prove what was asked", Chinese: "证明不能证明所要求的内容"},
 	PseudonymUsed:      {English: "this works once per person, and this person was here before", Chinese: "每人仅限一次，此人已使用过"},
 	SubjectTagUsed:     {English: "this works once per thing, and this thing was used before", Chinese: "每物仅限一次，此物已使用过"},
+	CompanionNotHere:   {English: "companions are checked with their issuer's web server, and not here; answer with a proof", Chinese: "伴随凭证须经签发机构的网站核验，此处无法核验；请改用证明作答"},
+	CompanionMalformed: {English: "the companion is not one dc+sd-jwt of the form that is accepted", Chinese: "伴随凭证不是所接受形式的 dc+sd-jwt"},
+	CompanionIssuer:    {English: "the companion is not signed by an accepted issuer that is in good standing", Chinese: "伴随凭证并非由资格良好的可接受签发方签名"},
+	CompanionInvalid:   {English: "the companion is not one of the type that was asked for, or is not valid now", Chinese: "伴随凭证不是所要求的类型，或目前无效"},
+	CompanionBinding:   {English: "the companion is not bound to this request by its holder's key", Chinese: "伴随凭证未由持有人密钥与该请求绑定"},
+	CompanionExcess:    {English: "the companion shows more than was asked for; show only that", Chinese: "伴随凭证出示的内容超出要求；请仅出示所要求的内容"},
+	CompanionUnmet:     {English: "what the companion shows does not fulfil what was asked", Chinese: "伴随凭证所示内容不满足要求"},
 	Unavailable:        {English: "the response could not be checked now; send it again", Chinese: "目前无法核验该答复；请重新发送"},
 }
 

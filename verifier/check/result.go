@@ -43,17 +43,21 @@ type ResultFact struct {
 	Learned   map[string][]string `json:"learned"` // what the verifier saw beyond that, and whether visits can be linked, by language
 	Clauses   []policy.Clause     `json:"clauses"`
 	Disclosed credential.Claims   `json:"disclosed,omitempty"`
-	Tags      ResultTags          `json:"tags"`
-	// Issuers are those that were in good standing: it is one of them, never said which. Where the policy names a set and
+	// Linkable says that a companion was shown, of Format dc+sd-jwt: values were seen, of the claims Seen, and visits can be linked.
+	Linkable bool       `json:"linkable,omitempty"`
+	Format   string     `json:"format,omitempty"`
+	Seen     []string   `json:"seen,omitempty"`
+	Tags     ResultTags `json:"tags"`
+	// Issuers are those that were in good standing: it is one of them, never said which, unless a companion was shown. Where the policy names a set and
 	// more than [maxIssuers] were, their number stands there instead.
 	Issuers     []string           `json:"issuers,omitempty"`
 	IssuerSet   credential.Digest  `json:"issuer_set,omitzero"`
 	IssuerCount int                `json:"issuer_count"`
-	Root        credential.Element `json:"root"`
+	Root        credential.Element `json:"root,omitzero"` // not of a companion
 	Seal        ResultSeal         `json:"seal"`
 	// RevocationDelaySeconds is the longest that a revocation may have been in the ledger without effect here.
 	RevocationDelaySeconds int               `json:"revocation_delay_seconds"`
-	VerifyingKey           credential.Digest `json:"verifying_key"`
+	VerifyingKey           credential.Digest `json:"verifying_key,omitzero"` // not of a companion
 }
 
 // maxIssuers is how many issuers of a set a result lists: thousands would not fit a token.
@@ -116,6 +120,10 @@ func (f *Fact) describe(terms ChainTerms) (ResultFact, error) {
 	if s.IssuerSet.IsZero() || len(f.Issuers) <= maxIssuers {
 		out.Issuers = f.Issuers
 	}
+	if f.Companion != nil {
+		err := f.describeCompanion(&out)
+		return out, err
+	}
 	// Issuers in good standing are named, not all that were accepted.
 	c := policy.Context{Schema: f.Schema, Sets: f.Sets, Issuers: f.Issuers}
 	for _, language := range policy.Languages() {
@@ -163,7 +171,7 @@ func VerifyResult(token string, keys jose.LookUp, want Expected) (*Result, error
 		return nil, errors.New("result is of another session")
 	case !want.Now.Before(r.ExpiresAt.Time()):
 		return nil, fmt.Errorf("result expired at %s", r.ExpiresAt)
-	case len(r.Facts) == 0 || slices.ContainsFunc(r.Facts, func(f ResultFact) bool { return f.VerifyingKey.IsZero() }):
+	case len(r.Facts) == 0 || slices.ContainsFunc(r.Facts, func(f ResultFact) bool { return f.VerifyingKey.IsZero() != f.Linkable }):
 		return nil, errors.New("result names no facts")
 	}
 	return &r, nil

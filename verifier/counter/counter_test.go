@@ -58,6 +58,20 @@ func TestAskAndCheck(t *testing.T) {
 	}
 }
 
+// A counter asks by a policy that also accepts companions, and takes the proof.
+func TestCounterTakesNoCompanion(t *testing.T) {
+	w := newWorld(t)
+	w.register("any-wallet", func(q *policy.Query) { q.Companion = true })
+	w.host.Seal(ledgertest.Start + 30)
+	w.at(40)
+	c := w.open("desk-3")
+	asked := ledgertest.Must(c.Ask("any-wallet"))(t)
+	r := ledgertest.Must(c.Check(w.answer(asked.Link, "any-wallet", w.titles[0])))(t)
+	if len(r.Facts) != 1 || r.Facts[0].Linkable || r.Facts[0].VerifyingKey.IsZero() {
+		t.Errorf("result %+v", r)
+	}
+}
+
 // Of many who show one answer at a time, one passes.
 func TestOneAnswerCountsOnce(t *testing.T) {
 	w := newWorld(t)

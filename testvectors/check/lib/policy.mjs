@@ -36,6 +36,7 @@ function validateQuery(q, tools) {
   q.clauses.forEach((c) => validateClause(c, tools))
   validateScope(q.scope, tools)
   validateScope(q.subject_scope, tools)
+  demand(!q.companion || (!q.scope && !q.subject_scope), 'a companion has no tags')
 }
 
 export function validatePolicy(p, tools) {
@@ -45,6 +46,7 @@ export function validatePolicy(p, tools) {
   demand(p.freshness_seconds >= 1 && p.freshness_seconds <= 604800, 'freshness')
   demand(p.queries.length >= 1 && p.queries.length <= 4, 'queries')
   p.queries.forEach((q) => validateQuery(q, tools))
+  demand(p.queries.length === 1 || p.queries.every((q) => !q.companion), 'companions in a policy of one query')
 }
 
 // before takes years and months first, staying within the month, then days.
@@ -83,7 +85,7 @@ export function resolve(policy, digest, now, schemas, tools) {
       version: 1, verifier: policy.verifier, policy: digest, query: q.id, now, freshness_seconds: policy.freshness_seconds, schema: q.schema,
       clauses: q.clauses.map((c) => resolveClause(c, now, schemas.get(q.schema), tools)),
     }
-    for (const name of ['circuit', 'issuers', 'issuer_set', 'disclose', 'scope', 'subject_scope']) if (q[name] !== undefined) out[name] = q[name]
+    for (const name of ['circuit', 'issuers', 'issuer_set', 'disclose', 'companion', 'scope', 'subject_scope']) if (q[name] !== undefined) out[name] = q[name]
     return out
   })
 }
