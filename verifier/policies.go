@@ -39,6 +39,7 @@ const (
 	NoIssuer            = "issuer_set"
 	NoVerifyingKey      = "key_not_listed"
 	CertificateEnded    = "certificate_ended"
+	ScopeClosed         = string(check.ScopeClosed) // for the policies under that scope only: the verifier is ready
 )
 
 // LoadPolicies reads every *.json file of a folder as a policy, in the order of their names.

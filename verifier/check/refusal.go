@@ -33,6 +33,7 @@ const (
 	ProofInvalid       Code = "proof_invalid"
 	PseudonymUsed      Code = "pseudonym_used"
 	SubjectTagUsed     Code = "subject_tag_used"
+	ScopeClosed        Code = "scope_closed"
 
 	// Unavailable is no refusal: we could not check.
 	Unavailable Code = "unavailable"
@@ -67,6 +68,7 @@ var texts = map[Code]credential.Text{
 	ProofInvalid:       {English: "a proof does not prove what was asked", Chinese: "证明不能证明所要求的内容"},
 	PseudonymUsed:      {English: "this works once per person, and this person was here before", Chinese: "每人仅限一次，此人已使用过"},
 	SubjectTagUsed:     {English: "this works once per thing, and this thing was used before", Chinese: "每物仅限一次，此物已使用过"},
+	ScopeClosed:        {English: "what this was asked for has been closed", Chinese: "该事项已关闭，不再受理"},
 	Unavailable:        {English: "the response could not be checked now; send it again", Chinese: "目前无法核验该答复；请重新发送"},
 }
 
