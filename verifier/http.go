@@ -30,6 +30,7 @@ func (v *Verifier) Handler() http.Handler {
 	e.POST("/v1/sessions", v.cfg.Authority.Require(ScopeWrite), v.postSession)
 	e.POST("/v1/validate", v.cfg.Authority.Require(ScopeValidate), v.postValidate)
 	e.GET("/v1/sessions/:id", v.cfg.Authority.Require(ScopeRead), v.getSession)
+	v.serveKeeping(e.Group("/v1"))
 
 	v.serveWallets(e.Group("/oid4vp", allowAnyOrigin, webapi.NewRate(v.cfg.WalletRate, v.cfg.Clock).Limit))
 
@@ -89,6 +90,12 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 		return webapi.NewProblem(http.StatusBadRequest, "return_uri", ErrReturnURI.Error())
 	case errors.Is(err, ErrResponseCode):
 		return webapi.NewProblem(http.StatusForbidden, "response_code", ErrResponseCode.Error())
+	case errors.Is(err, ErrLogQuery):
+		return webapi.NewProblem(http.StatusBadRequest, "malformed", ErrLogQuery.Error())
+	case errors.Is(err, ErrScopeUnknown):
+		return webapi.NewProblem(http.StatusNotFound, "scope_unknown", ErrScopeUnknown.Error())
+	case errors.Is(err, ErrNoBackups):
+		return webapi.NewProblem(http.StatusConflict, "no_backups", ErrNoBackups.Error())
 	case errors.Is(err, ErrBusy):
 		c.Header("Retry-After", retryAfter)
 		return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), ErrBusy.Error())

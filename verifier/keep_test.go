@@ -350,7 +350,7 @@ func TestStorePutBack(t *testing.T) {
 	if s := g.scope(credential.VerifierScope(bank, "gone")); s.Open {
 		t.Errorf("a scope that was named: %+v", s)
 	}
-	page, err := g.verifier.Log(verifier.LogQuery{})
+	page, err := g.verifier.Log(verifier.LogQuery{All: true})
 	if err != nil || !slices.ContainsFunc(page.Entries, func(e verifier.LogEntry) bool { return e.Kind == verifier.StoreWasRestored && e.Scopes == 3 }) {
 		t.Errorf("log: %+v, %v", page, err)
 	}

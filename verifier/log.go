@@ -146,7 +146,8 @@ func (v *Verifier) purgeLog(ctx context.Context, done *purged) error {
 
 // LogQuery says which entries are wanted.
 type LogQuery struct {
-	Client string // whose sessions; empty: everything
+	Client string // whose sessions
+	All    bool   // those of everybody, and what is not of a session
 	// After is [LogPage.Next] of the page before; empty: from Since on.
 	After string
 	Since credential.UnixTime
@@ -192,7 +193,7 @@ func (k *Keeper) Log(q LogQuery) (*LogPage, error) {
 		if err := credential.ParseCanonical(row, &e); err != nil {
 			return err
 		}
-		if q.Client == "" || e.Client == q.Client {
+		if q.All || e.Kind == SessionEnded && e.Client == q.Client {
 			page.Entries = append(page.Entries, e)
 		}
 		return nil

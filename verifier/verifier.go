@@ -66,6 +66,8 @@ type Config struct {
 	Lifetime       time.Duration // of requests; 0: 5 minutes; at most 15
 	ResultLifetime time.Duration // of results; 0: 1 hour
 	LogRetention   time.Duration // of the log's entries; 0: 365 days, less: no log is kept
+	// Backup writes a copy of the store under a name, for [Verifier.Backup]. nil: nobody is given one.
+	Backup func(name string) error
 
 	// Responses are checked at a time, at most; more are told to come back ([ErrBusy]). 0: 1024.
 	Responses int
@@ -98,6 +100,7 @@ type Verifier struct {
 	proofs   *verifying.Queue
 	load     *load
 
+	copying sync.Mutex // held while a backup is made
 	mu      sync.Mutex
 	pending map[string]int // responses being checked now, by session id
 }

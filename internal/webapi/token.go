@@ -107,6 +107,12 @@ func Client(c *gin.Context) string {
 	return ""
 }
 
+// Has tells whether the token of a request that passed Require has that scope, too.
+func Has(c *gin.Context, scope string) bool {
+	token, ok := c.Get(tokenKey)
+	return ok && slices.Contains(strings.Fields(token.(*AccessToken).Scope), scope)
+}
+
 // RandomID is 32 random bytes as base64url, 43 characters: for nonces, codes, states and identifiers. None begins with a
 // hyphen, which a command would take for a flag.
 func RandomID() string {
