@@ -3,6 +3,7 @@ package office
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,15 +32,24 @@ func (c *VerifierConfig) backup(rows *verifierstore.Pebble) func(name string) er
 	return func(name string) error { return copyStore(rows, filepath.Join(c.Backups, name)) }
 }
 
-// copyStore writes a copy that only this user reads.
+// copyStore writes a copy that only this user reads, and that has its name when it is whole.
 func copyStore(rows *verifierstore.Pebble, to string) error {
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("back up to %s: there is something", to))
+	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	if err := rows.Backup(to); err != nil {
+	private, err := os.MkdirTemp(filepath.Dir(to), ".copying-*")
+	if err != nil {
 		return err
 	}
-	return os.Chmod(to, 0o700)
+	defer os.RemoveAll(private)
+	whole := filepath.Join(private, "store")
+	if err := rows.Backup(whole); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(whole, 0o700), os.Rename(whole, to))
 }
 
 // Kept is what a relying party keeps, while it does not run: no other process can open it meanwhile. Close it.

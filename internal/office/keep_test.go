@@ -79,8 +79,16 @@ func TestGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(t.TempDir(), "copies", "one")
-	if err := errors.Join(k.Backup(copied), k.Close()); err != nil {
+	if err := k.Backup(copied); err != nil {
 		t.Fatal(err)
+	}
+	refused(t, k.Backup(copied), "there is something")
+	refused(t, k.Backup(filepath.Dir(copied)), "there is something")
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(copied)); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
 	}
 	for _, dir := range []string{copied, filepath.Dir(copied)} {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
