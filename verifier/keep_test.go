@@ -202,7 +202,7 @@ func TestRaceWithClosing(t *testing.T) {
 // The closing comes between check and commit: the response is refused and leaves no tag.
 func TestClosedBeforeCommit(t *testing.T) {
 	w := newWorld(t)
-	w.store = &closer{Store: w.store, close: func() { w.close(subsidy) }}
+	w.store = &before{Store: w.store, meant: isResult, run: func() { w.close(subsidy) }}
 	w.start()
 	me := w.resident(w.person())
 	w.seal()
@@ -213,19 +213,6 @@ func TestClosedBeforeCommit(t *testing.T) {
 	if s := w.scope(subsidy); s.Tags != 0 {
 		t.Errorf("%+v", s)
 	}
-}
-
-type closer struct {
-	verifier.Store
-	once  sync.Once
-	close func()
-}
-
-func (c *closer) Commit(b verifier.Batch) error {
-	if isResult(b) {
-		c.once.Do(c.close)
-	}
-	return c.Store.Commit(b)
 }
 
 // Tags are dropped some at a time, those of closed scopes only.
@@ -467,5 +454,53 @@ func TestPowerCutWhileClosing(t *testing.T) {
 	}
 	if closings == 0 {
 		t.Error("no scope was closed before the power went: nothing was tested")
+	}
+}
+
+// before runs something once, before the first commit that it is meant for.
+type before struct {
+	verifier.Store
+	meant func(verifier.Batch) bool
+	once  sync.Once
+	run   func()
+}
+
+func (b *before) Commit(batch verifier.Batch) error {
+	if b.meant(batch) {
+		b.once.Do(b.run)
+	}
+	return b.Store.Commit(batch)
+}
+
+// Two verifiers on one store that close a scope, or drop a session, at once: it is done once, and in the log once.
+func TestTwoThatKeepOneStore(t *testing.T) {
+	w := newWorld(t)
+	other := w.verifier
+	w.store = &before{Store: w.store, meant: func(b verifier.Batch) bool { return len(b.Absent) == 1 && strings.HasPrefix(b.Absent[0], "closed/") }, run: func() {
+		w.clock.advance(time.Second)
+		if _, err := other.CloseScope(t.Context(), subsidy); err != nil {
+			t.Error(err)
+		}
+	}}
+	w.start()
+	begun := credential.UnixTimeOf(w.clock.Now())
+	if s, err := w.verifier.CloseScope(t.Context(), subsidy); err != nil || s.Open || s.Closed.At != begun+1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	w.begin("residence")
+	w.store = &before{Store: w.store, meant: func(b verifier.Batch) bool { return len(b.Delete) > 1 }, run: func() {
+		if _, err := other.Purge(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}}
+	w.start()
+	w.clock.advance(2 * time.Hour)
+	w.purge()
+	kinds := make(map[verifier.EntryKind]int)
+	for _, e := range w.log(verifier.LogQuery{}) {
+		kinds[e.Kind]++
+	}
+	if kinds[verifier.ScopeWasClosed] != 1 || kinds[verifier.SessionEnded] != 1 {
+		t.Errorf("%v", kinds)
 	}
 }
