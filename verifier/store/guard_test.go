@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -315,4 +317,59 @@ func TestRegisterOfTwo(t *testing.T) {
 	if err := k.Commit(verifier.Batch{Set: map[string][]byte{"tag/2": {}}}); !errors.Is(err, store.ErrBroken) {
 		t.Errorf("commit: %v", err)
 	}
+}
+
+// A copy that is made while others write has what was acknowledged before, and no batch by halves.
+func TestBackupUnderLoad(t *testing.T) {
+	k := newKept(t)
+	var wg sync.WaitGroup
+	var acknowledged [4]atomic.Int64
+	stop := make(chan struct{})
+	for client := range acknowledged {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a, b := fmt.Sprintf("tag/%d-%d", client, i), fmt.Sprintf("session/%d-%d", client, i)
+				if err := k.Commit(verifier.Batch{Absent: []string{a}, Set: map[string][]byte{a: {}, b: {}}}); err != nil {
+					t.Error(err)
+					return
+				}
+				acknowledged[client].Store(int64(i + 1))
+			}
+		})
+	}
+	for acknowledged[0].Load() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	var before [4]int64
+	for client := range before {
+		before[client] = acknowledged[client].Load()
+	}
+	copied := k.backup()
+	close(stop)
+	wg.Wait()
+	s, err := store.Open(store.Config{Dir: copied})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for client, n := range before {
+		for i := range n {
+			if _, err := s.Get(fmt.Sprintf("tag/%d-%d", client, i)); err != nil {
+				t.Fatalf("tag %d-%d of %d: %v", client, i, n, err)
+			}
+		}
+	}
+	if err := s.Each("tag/", func(key string, _ []byte) error {
+		_, err := s.Get("session/" + strings.TrimPrefix(key, "tag/"))
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	k.put(copied)
+	k.refused("lacks")
 }
