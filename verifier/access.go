@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -18,17 +19,32 @@ const (
 	ScopeValidate = "verifier:validate"
 )
 
-// Scopes are all of them.
-var Scopes = []string{ScopeWrite, ScopeRead, ScopeValidate}
+// Scopes of the API for who keeps the verifier.
+const (
+	ScopeLog     = "verifier:log.read"     // the entries of one's own sessions
+	ScopeLogAll  = "verifier:log.read_all" // with it, all entries
+	ScopeScopes  = "verifier:scopes.read"
+	ScopeClose   = "verifier:scopes.close"
+	ScopeBackups = "verifier:backups.write"
+)
+
+// Scopes are those of applications, KeeperScopes those of who keeps the verifier.
+var (
+	Scopes       = []string{ScopeWrite, ScopeRead, ScopeValidate}
+	KeeperScopes = []string{ScopeLog, ScopeLogAll, ScopeScopes, ScopeClose, ScopeBackups}
+)
 
 // Roles are the scopes of the software that a relying party lets in.
 var Roles = map[string][]string{
-	"application": {ScopeWrite, ScopeRead},
+	"application": {ScopeWrite, ScopeRead, ScopeLog},
 	"validator":   {ScopeValidate},
+	"keeper":      KeeperScopes,
 }
 
 var scopeTexts = map[string]string{
 	ScopeWrite: "Start and cancel sessions", ScopeRead: "Read one's own sessions", ScopeValidate: "Have responses checked",
+	ScopeLog: "Read the log of one's own sessions", ScopeLogAll: "Read the whole log", ScopeScopes: "List the scopes that count",
+	ScopeClose: "Close a scope for good", ScopeBackups: "Have the store copied",
 }
 
 // Paths of the authorization server, below the public URL.
@@ -69,7 +85,7 @@ func newAccess(cfg *Config, base string) (*access, error) {
 		return a, err
 	}
 	server, err := oauth.NewServer(oauth.ServerConfig{
-		Mint: mint, Clients: cfg.Clients, Scopes: Scopes, Assertions: once.NewMemory(maxAssertions, cfg.Clock), Clock: cfg.Clock,
+		Mint: mint, Clients: cfg.Clients, Scopes: slices.Concat(Scopes, KeeperScopes), Assertions: once.NewMemory(maxAssertions, cfg.Clock), Clock: cfg.Clock,
 		TokenURL: base + tokenPath, KeysURL: base + keysPath,
 	})
 	a.server = &oauth.Endpoint{Server: server, Logger: cfg.Logger}

@@ -59,6 +59,12 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 	case errors.Is(err, ErrFollowers):
 		c.Header("Retry-After", "10")
 		return webapi.NewProblem(http.StatusServiceUnavailable, "followers", ErrFollowers.Error())
+	case errors.Is(err, ErrLogQuery):
+		return webapi.NewProblem(http.StatusBadRequest, "malformed", ErrLogQuery.Error())
+	case errors.Is(err, ErrScopeUnknown):
+		return webapi.NewProblem(http.StatusNotFound, "scope_unknown", ErrScopeUnknown.Error())
+	case errors.Is(err, ErrNoBackups):
+		return webapi.NewProblem(http.StatusConflict, "no_backups", ErrNoBackups.Error())
 	case errors.Is(err, ErrBusy):
 		c.Header("Retry-After", retryAfter)
 		return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), ErrBusy.Error())

@@ -2,11 +2,14 @@ package verifier_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -90,6 +93,68 @@ func FuzzStart(f *testing.F) {
 		if err := json.Unmarshal(got.Body.Bytes(), &answer); err != nil || (got.Code == http.StatusCreated) != (answer.ID != "") ||
 			got.Code != http.StatusCreated && (got.Code < 400 || got.Code > 499 || answer.Code == "") {
 			t.Errorf("%d %s", got.Code, got.Body)
+		}
+	})
+}
+
+// Whatever is asked of the log, it is the entries behind the cursor, or a problem.
+func FuzzLog(f *testing.F) {
+	w := newWorld(f)
+	for i := range 12 {
+		started, err := w.verifier.Start(f.Context(), "app", "residence", 0)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := w.verifier.CancelPage(f.Context(), started.PageURI[strings.LastIndex(started.PageURI, "/")+1:]); err != nil {
+			f.Fatal(err)
+		}
+		w.clock.advance(time.Duration(i%5) * 7 * time.Second)
+	}
+	var keys []string
+	if err := w.store.Each("log/", func(key string, _ []byte) error { keys = append(keys, strings.TrimPrefix(key, "log/")); return nil }); err != nil {
+		f.Fatal(err)
+	}
+	token := w.token("app", verifier.ScopeLog)
+	f.Add("", keys[3], "5")
+	f.Add("1795348800", "", "1000")
+	f.Add("0", "000000006b02b0c0/", "")
+	f.Add("", "ffffffffffffffff/zzz", "1")
+	f.Add("-1", "log/", "0")
+	f.Fuzz(func(t *testing.T, since, after, limit string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/log?"+url.Values{"since": {since}, "after": {after}, "limit": {limit}}.Encode(), nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		got := httptest.NewRecorder()
+		w.handler.ServeHTTP(got, r)
+		if got.Code != http.StatusOK {
+			if got.Code != http.StatusBadRequest && got.Code != http.StatusUnprocessableEntity {
+				t.Errorf("%d %s", got.Code, got.Body)
+			}
+			return
+		}
+		var page verifier.LogPage
+		if err := json.Unmarshal(got.Body.Bytes(), &page); err != nil {
+			t.Fatal(err)
+		}
+		from, most := after, 100
+		if n, err := strconv.ParseUint(since, 10, 53); err == nil && after == "" {
+			from = fmt.Sprintf("%016x/", n)
+		}
+		if n, err := strconv.Atoi(limit); err == nil {
+			most = n
+		}
+		want := keys[:0:0]
+		for _, key := range keys {
+			if key > from {
+				want = append(want, key)
+			}
+		}
+		if len(page.Entries) != min(most, len(want)) || (page.Next != "") != (len(want) > most) {
+			t.Fatalf("%d entries of %d behind %q, next %q", len(page.Entries), len(want), from, page.Next)
+		}
+		for i, e := range page.Entries {
+			if !strings.HasSuffix(want[i], "/"+e.Number) {
+				t.Errorf("entry %d is %s, want %s", i, e.Number, want[i])
+			}
 		}
 	})
 }

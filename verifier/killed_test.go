@@ -40,7 +40,7 @@ func TestKilledChild(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.residents(people)
-	s, err := store.Open(store.Config{Dir: dir})
+	s, err := openKilled(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,11 @@ func TestKilledChild(t *testing.T) {
 	fmt.Printf("\nserves at http://%s\n", listener.Addr())
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(1) }() // the parent is gone
 	t.Error(webapi.Serve(t.Context(), listener, w.handler))
+}
+
+// openKilled opens a store with its register beside it, which no kill may make refuse it.
+func openKilled(dir string) (*store.Pebble, error) {
+	return store.Open(store.Config{Dir: dir, Register: store.FileRegister(dir + ".register")})
 }
 
 // residents are people with a credential each, on the chain: in every process the same.
@@ -131,7 +136,7 @@ func TestKilledAtRandom(t *testing.T) {
 func (k *killed) prepare(sessions int) {
 	w := newWorld(k.t)
 	people := w.residents(k.people)
-	s, err := store.Open(store.Config{Dir: k.dir})
+	s, err := openKilled(k.dir)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -192,7 +197,7 @@ func (k *killed) post(url string, i int) {
 // settle compares store and wallets.
 func (k *killed) settle() {
 	t := k.t
-	s, err := store.Open(store.Config{Dir: k.dir})
+	s, err := openKilled(k.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

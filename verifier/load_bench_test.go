@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,10 +36,15 @@ func (w *world) posting(policy string, person *held) posting {
 }
 
 // BenchmarkRespond posts responses with forged proofs over HTTP, from 64 clients in the same process: what the check of a
-// presentation takes from its first byte to its answer, with synced commits.
+// presentation takes from its first byte to its answer, with synced commits, and with a register that is written after each.
 func BenchmarkRespond(b *testing.B) {
+	b.Run("store", func(b *testing.B) { benchmarkRespond(b, nil) })
+	b.Run("register", func(b *testing.B) { benchmarkRespond(b, store.FileRegister(filepath.Join(b.TempDir(), "register"))) })
+}
+
+func benchmarkRespond(b *testing.B, register store.Register) {
 	w := newWorld(b)
-	s, err := store.Open(store.Config{Dir: b.TempDir()})
+	s, err := store.Open(store.Config{Dir: b.TempDir(), Register: register})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -40,6 +40,7 @@ const (
 	NoVerifyingKey      = "key_not_listed"
 	CertificateEnded    = "certificate_ended"
 	CompanionsOff       = "companions_off"
+	ScopeClosed         = string(check.ScopeClosed) // for the policies under that scope only: the verifier is ready
 )
 
 // LoadPolicies reads every *.json file of a folder as a policy, in the order of their names.

@@ -20,28 +20,34 @@ const (
 var errEnough = errors.New("enough")
 
 // Purge drops sessions with their results at the end of the retention that the policy promised, and unanswered ones an
-// hour after they expired. It returns how many. Tags stay for ever.
+// hour after they expired. It returns how many. Tags stay until their scope is closed, entries of the log as long as configured.
 func (v *Verifier) Purge(ctx context.Context) (int, error) {
-	now, purged := v.cfg.Clock(), 0
-	if err := v.purgeNamed(ctx); err != nil {
-		return 0, fmt.Errorf("purge: %w", err)
+	var done purged
+	err := errors.Join(v.purgeNamed(ctx), v.purgeSessions(ctx, &done), v.purgeTags(ctx, &done), v.purgeLog(ctx, &done))
+	if err := errors.Join(err, v.logPurge(done)); err != nil {
+		return done.sessions, fmt.Errorf("purge: %w", err)
 	}
+	return done.sessions, nil
+}
+
+func (v *Verifier) purgeSessions(ctx context.Context, done *purged) error {
+	now := v.cfg.Clock()
 	for {
 		due, err := v.due(now)
 		if err != nil {
-			return purged, fmt.Errorf("purge: %w", err)
+			return err
 		}
 		for _, key := range due {
 			if err := ctx.Err(); err != nil {
-				return purged, err
+				return err
 			}
 			if err := v.purge(key); err != nil {
-				return purged, fmt.Errorf("purge: %w", err)
+				return err
 			}
-			purged++
+			done.sessions++
 		}
 		if len(due) < purgeBatch {
-			return purged, nil
+			return nil
 		}
 	}
 }
@@ -69,17 +75,24 @@ func parseDue(key string) (at credential.UnixTime, id string, ok bool) {
 	return at, id, ok && err == nil && dueKey(at, id) == key
 }
 
-// purge drops one session. Nothing else changes a session that is due.
+// purge drops one session. Nothing else changes a session that is due, but another verifier on the same store may drop it.
 func (v *Verifier) purge(key string) error {
-	rows := []string{key}
+	b := Batch{Set: make(map[string][]byte), Delete: []string{key}}
 	if at, id, ok := parseDue(key); ok {
 		s, err := v.read(id)
 		switch {
 		case err == nil && s.PurgeAt == at:
-			rows = append(rows, sessionKey(id), objectKey(id), requestKey(s.RequestID), pageKey(s.Page), ownKey(&s.session))
+			b.Same = map[string][]byte{sessionKey(id): s.row} // so that it is in the log once
+			b.Delete = append(b.Delete, sessionKey(id), objectKey(id), requestKey(s.RequestID), pageKey(s.Page), ownKey(&s.session))
+			if err := v.logExpired(&b, s.session); err != nil {
+				return err
+			}
 		case err != nil && !errors.Is(err, ErrAbsent):
 			return err
 		}
 	}
-	return v.cfg.Store.Commit(Batch{Delete: rows})
+	if err := v.cfg.Store.Commit(b); !errors.Is(err, ErrChanged) {
+		return err
+	}
+	return nil
 }

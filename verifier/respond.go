@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/verifying"
@@ -116,22 +117,25 @@ func (v *Verifier) accept(s *stored, asked *check.Asked, facts []check.Fact, res
 		return err
 	}
 	now := v.cfg.Clock()
-	tags := tagKeys(facts)
+	tags, closed := tagKeys(facts), closedKeys(facts)
 	for range maxConflicts {
 		next := s.session
 		next.State, next.Final, next.Reason, next.Query, next.Result = Verified, true, "", "", token
 		next.Accepted = &response
 		next.PurgeAt = max(s.ExpiresAt+keepUnanswered, credential.UnixTimeOf(now.AddDate(0, 0, asked.Policy.RetentionDays)))
 		b := Batch{Set: make(map[string][]byte)}
+		for _, tag := range closed {
+			b.Absent = append(b.Absent, tag.key)
+		}
 		for _, tag := range tags {
 			b.Absent = append(b.Absent, tag.key)
-			b.Set[tag.key] = fmt.Appendf(nil, `{"at":%d}`, now.Unix())
+			b.Set[tag.key] = fmt.Appendf(nil, `{"at":%d}`, now.Truncate(24*time.Hour).Unix()) // the day: the log has the second
 		}
 		err := v.replace(s, next, b)
 		var taken *TakenError
 		switch {
 		case errors.As(err, &taken):
-			return refuseTag(tags, taken.Key)
+			return refuseTag(append(closed, tags...), taken.Key)
 		case !errors.Is(err, ErrChanged):
 			return err
 		}
@@ -142,11 +146,23 @@ func (v *Verifier) accept(s *stored, asked *check.Asked, facts []check.Fact, res
 	return fmt.Errorf("session changed %d times meanwhile", maxConflicts)
 }
 
-// tag is a row that may be written once, ever. Tags are never purged: a scope that forgets is used twice.
+// tag is a row that may be written once, ever. Tags of an open scope are never purged: a scope that forgets is used twice.
 type tag struct {
 	key   string
 	query string
 	code  check.Code // what to say if it is there
+}
+
+// closedKeys are the rows that are there if the scopes of facts were closed, whether they count or not.
+func closedKeys(facts []check.Fact) (list []tag) {
+	for _, f := range facts {
+		for _, scope := range []credential.Element{f.Scope, f.SubjectScope} {
+			if !scope.IsZero() {
+				list = append(list, tag{closedKey(scope), f.Statement.Query, check.ScopeClosed})
+			}
+		}
+	}
+	return list
 }
 
 func tagKeys(facts []check.Fact) []tag {
@@ -203,7 +219,7 @@ func (v *Verifier) refuse(requestID string, refusal *check.Refusal) error {
 		next := s.session
 		next.State, next.Reason, next.Query = Rejected, refusal.Code, refusal.Query
 		next.Attempts++
-		next.Final = refusal.Code == check.RefusedByHolder || refusal.Code == check.WalletError || next.Attempts >= maxAttempts
+		next.Final = refusal.Code == check.RefusedByHolder || refusal.Code == check.WalletError || refusal.Code == check.ScopeClosed || next.Attempts >= maxAttempts
 		if err := v.replace(s, next, Batch{}); !errors.Is(err, ErrChanged) {
 			if err != nil {
 				return fmt.Errorf("note refusal: %w", err)

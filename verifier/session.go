@@ -57,6 +57,8 @@ type session struct {
 
 	ResponseKey string `json:"response_key,omitempty"` // sealed; dropped when no response is taken any longer
 	ReturnURI   string `json:"return_uri,omitempty"`   // where the person's browser goes on, with a response code
+
+	Log *logged `json:"log,omitempty"`
 }
 
 // The keys of our rows.
@@ -126,6 +128,9 @@ func (v *Verifier) start(ctx context.Context, client string, ask Ask, add func(*
 	if err != nil {
 		return nil, err
 	}
+	if err := v.mayCount(view, p); err != nil {
+		return nil, err
+	}
 	s := session{Version: 1, ID: webapi.RandomID(), RequestID: webapi.RandomID(), Page: webapi.RandomID(), Client: client, Policy: p.ID, Genesis: view.GenesisHash, State: Created, ReturnURI: ask.ReturnURI}
 	now := v.cfg.Clock()
 	request, err := v.newRequest(view, p, s.RequestID, now, lifetime)
@@ -141,6 +146,9 @@ func (v *Verifier) start(ctx context.Context, client string, ask Ask, add func(*
 	}
 	s.StartedAt, s.ExpiresAt = credential.UnixTimeOf(now), request.ExpiresAt
 	s.PurgeAt = s.ExpiresAt + keepUnanswered
+	if s.Log, err = loggedOf(p, v.cfg.Clock()); err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
 	row, err := credential.Canonical(s)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
@@ -257,6 +265,11 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 	}
 	b.Same = map[string][]byte{sessionKey(old.ID): old.row}
 	b.Set[sessionKey(old.ID)] = row
+	if next.Final && !old.Final {
+		if err := v.logEnd(&b, &next, credential.UnixTimeOf(v.cfg.Clock())); err != nil {
+			return err
+		}
+	}
 	if next.PurgeAt != old.PurgeAt {
 		b.Delete = append(b.Delete, dueKey(old.PurgeAt, old.ID))
 		b.Set[dueKey(next.PurgeAt, old.ID)] = []byte{}

@@ -72,6 +72,9 @@ type Config struct {
 
 	Lifetime       time.Duration // of requests; 0: 5 minutes; at most 15
 	ResultLifetime time.Duration // of results; 0: 1 hour
+	LogRetention   time.Duration // of the log's entries; 0: 365 days, less: no log is kept
+	// Backup writes a copy of the store under a name, for [Verifier.Backup]. nil: nobody is given one.
+	Backup func(name string) error
 
 	// Responses are checked at a time, at most; more are told to come back ([ErrBusy]). 0: 1024.
 	Responses int
@@ -84,6 +87,7 @@ const (
 	minimumLifetime       = 10 * time.Second
 	maximumLifetime       = openid.MaxLifetime * time.Second
 	defaultResultLifetime = time.Hour
+	defaultLogRetention   = 365 * 24 * time.Hour
 	keptMembers           = 1 << 17 // of sets of issuers and values, some 6 MB, and as many again
 )
 
@@ -106,6 +110,7 @@ type Verifier struct {
 
 	beat time.Duration // followBeat
 
+	copying   sync.Mutex // held while a backup is made
 	mu        sync.Mutex
 	pending   map[string]int // responses being checked now, by session id
 	followers followers
@@ -164,6 +169,9 @@ func (cfg *Config) complete() error {
 	}
 	if cfg.ResultLifetime == 0 {
 		cfg.ResultLifetime = defaultResultLifetime
+	}
+	if cfg.LogRetention == 0 {
+		cfg.LogRetention = defaultLogRetention
 	}
 	if cfg.SessionKey == nil {
 		cfg.SessionKey = make([]byte, SessionKeySize)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -298,6 +299,7 @@ func (w *town) prove() string {
 	w.verifyFile(s)
 	w.cancel()
 	w.comeBack()
+	w.keep()
 	if _, stderr, code := command(t, "", w.citizen("present", "--yes", started.RequestLink)...); code == 0 || !strings.Contains(stderr, "session_answered") {
 		t.Errorf("a request was answered twice: %d %s", code, stderr)
 	}
@@ -340,6 +342,41 @@ func (w *town) comeBack() {
 	}
 	if _, stderr, code := command(t, "", "verifier", "ask", "--data", w.data, "--return-uri", "https://evil.example/", demo.PolicyResidency); code == 0 || !strings.Contains(stderr, "return_uri") {
 		t.Errorf("sent back to anywhere: %d %s", code, stderr)
+	}
+}
+
+// keep is what who keeps the verifier sees: how sessions ended, and what counts, which is closed for good.
+func (w *town) keep() {
+	t := w.t
+	log := answer[logOutput](t, "verifier", "log", "--data", w.data)
+	if !slices.ContainsFunc(log.Counts, func(c verifier.LogCount) bool {
+		return c.Policy == demo.PolicyResidency && c.State == verifier.Verified && c.Sessions == 2
+	}) {
+		t.Errorf("log: %+v", log)
+	}
+	if text := succeed(t, "verifier", "log", "--data", w.data, "--entries", "--since", "2020-01-01"); !strings.Contains(text, "  session  bulla-cli  "+demo.PolicyResidency+"  verified") {
+		t.Errorf("log: %s", text)
+	}
+	list := answer[[]verifier.CountedScope](t, "verifier", "scopes", "--data", w.data)
+	i := slices.IndexFunc(list, func(s verifier.CountedScope) bool { return slices.Equal(s.Policies, []string{demo.PolicySubsidy}) })
+	if i < 0 || !list[i].Open {
+		t.Fatalf("scopes: %+v", list)
+	}
+	args := []string{"verifier", "close-scope", "--data", w.data, list[i].Service}
+	if _, stderr, code := command(t, "yes\n", args...); code == 0 || !strings.Contains(stderr, "give --yes to go on") {
+		t.Errorf("a pipe agreed: %d %s", code, stderr)
+	}
+	succeed(t, append(args, "--yes")...)
+	if _, stderr, code := command(t, "", "verifier", "ask", "--data", w.data, demo.PolicySubsidy); code == 0 || !strings.Contains(stderr, "scope_closed") {
+		t.Errorf("asked under a closed scope: %d %s", code, stderr)
+	}
+	for text, args := range map[string][]string{
+		"nothing counts under a scope \"x\"": {"close-scope", "x", "--yes"}, "no folder for backups": {"backup"}, "none for a verifier that runs": {"backup", "copy"},
+		"is not a day such as": {"log", "--since", "today"},
+	} {
+		if _, stderr, code := command(t, "", append([]string{"verifier", "--data", w.data}, args...)...); code == 0 || !strings.Contains(stderr, text) {
+			t.Errorf("%q: %d %s", args, code, stderr)
+		}
 	}
 }
 

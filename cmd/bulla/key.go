@@ -152,7 +152,7 @@ func keyTokenCommand() *cobra.Command {
 		Short: "Print an access token for the API of an agency or relying party",
 		Long: `Makes an access token (RFC 9068) with the key store that a configuration names, and prints it alone. Whoever has it may do
 what its scopes say until it ends. An agency's scopes: ` + strings.Join(issuer.Scopes, ", ") + `;
-a relying party's: ` + strings.Join(verifier.Scopes, ", ") + `.`,
+a relying party's: ` + strings.Join(verifier.Scopes, ", ") + `, and, only if they are asked for: ` + strings.Join(verifier.KeeperScopes, ", ") + `.`,
 		Example: `  bulla key token --role issuer --config land/issuer.json --client clerk-7 --lifetime 8h
   bulla key token --role verifier --config city/verifier.json --client library`,
 		Args: cobra.NoArgs,
@@ -165,7 +165,7 @@ a relying party's: ` + strings.Join(verifier.Scopes, ", ") + `.`,
 				scopes = known
 			}
 			for _, s := range scopes {
-				if !slices.Contains(known, s) {
+				if !slices.Contains(known, s) && !(office.Role(role) == office.Verifier && slices.Contains(verifier.KeeperScopes, s)) {
 					return fmt.Errorf("--scope %q: choose among %s", s, strings.Join(known, ", "))
 				}
 			}

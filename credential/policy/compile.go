@@ -118,7 +118,7 @@ func (s *Statement) scopes(c Context, accepted int, out *Compiled) error {
 			return err
 		}
 	}
-	out.Scope, out.SubjectScope = s.Scope.element(s.Verifier, c.Genesis), s.SubjectScope.element(s.Verifier, c.Genesis)
+	out.Scope, out.SubjectScope = s.Scope.Element(s.Verifier, c.Genesis), s.SubjectScope.Element(s.Verifier, c.Genesis)
 	return nil
 }
 
@@ -133,8 +133,8 @@ func validateSubjectRegister(schema *credential.Schema, accepted int) error {
 	return nil
 }
 
-// element is the scope as a field element; 0 for none.
-func (s *Scope) element(verifier string, genesis credential.Digest) credential.Element {
+// Element is the scope of a verifier on a chain as a field element; 0 for none.
+func (s *Scope) Element(verifier string, genesis credential.Digest) credential.Element {
 	switch {
 	case s == nil:
 		return credential.Element{}

@@ -245,12 +245,12 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		ours = append(ours, key)
 		party.VerifyingKeys = append(party.VerifyingKeys, key.Bytes())
 	}
-	rows, err := verifierstore.Open(verifierstore.Config{Dir: cfg.Store, Logger: o.logger()})
+	rows, err := verifierstore.Open(verifierstore.Config{Dir: cfg.Store, Logger: o.logger(), Register: verifierstore.FileRegister(cfg.StoreRegister)})
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, rows.Close)
-	party.Store = rows
+	party.Store, party.LogRetention, party.Backup = rows, cfg.logRetention(), cfg.backup(rows)
 	service, err := verifier.New(party)
 	if err != nil {
 		return err

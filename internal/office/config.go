@@ -126,6 +126,11 @@ type VerifierConfig struct {
 	// Companions lets it ask issuers for their keys and status lists, for policies that accept companions; {} is enough where these are at
 	// public addresses. Left out: such policies are not ready.
 	Companions *CompanionsConfig `json:"companions,omitempty"`
+	// StoreRegister is a file that says how far the store is: apart from it, better on another disk, and never restored with it.
+	// If left out it lies beside the store's folder, as its name with .register.
+	StoreRegister string `json:"store_register,omitempty"`
+	LogRetention  *int   `json:"log_retention_days,omitempty"` // of the log of sessions; 365 if left out, 0: none is kept
+	Backups       string `json:"backups,omitempty"`            // folder for copies of the store that are made while it runs
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -231,8 +236,24 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
 			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
-			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate())
+			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate(), c.validateKeeping(at))
 	})
+}
+
+// validateKeeping puts the register beside the store if nothing else is said.
+func (c *VerifierConfig) validateKeeping(at func(*string)) error {
+	at(&c.StoreRegister)
+	at(&c.Backups)
+	if c.StoreRegister == "" {
+		c.StoreRegister = filepath.Clean(c.Store) + ".register"
+	}
+	if err := apart(c.StoreRegister, c.Store); err != nil {
+		return fmt.Errorf("store_register: %w", err)
+	}
+	if c.LogRetention != nil && (*c.LogRetention < 0 || *c.LogRetention > 36_500) {
+		return fmt.Errorf("log_retention_days is %d: want 0 to 36500, or leave it out", *c.LogRetention)
+	}
+	return nil
 }
 
 // validateIdentity refuses certificates without their scheme, and the other way round.

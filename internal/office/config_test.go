@@ -116,7 +116,7 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	refused(t, err, "unknown member")
 }
 
-// The page names every member that an agency's file can have, and no other.
+// The page names every member that the file of an agency or relying party can have, and no other.
 func TestPageOfMembers(t *testing.T) {
 	text, err := os.ReadFile("../../doc/spec/offices.md")
 	if err != nil {
@@ -130,8 +130,14 @@ func TestPageOfMembers(t *testing.T) {
 	if !ok {
 		t.Fatal("the page has no table of listen")
 	}
+	_, party, ok := strings.Cut(listen, "### `verifier.json`")
+	if !ok {
+		t.Fatal("the page has no table of verifier.json")
+	}
 	listen, _, _ = strings.Cut(listen, "### ")
-	for page, of := range map[string]reflect.Type{agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen]()} {
+	for page, of := range map[string]reflect.Type{
+		agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen](), party: reflect.TypeFor[VerifierConfig](),
+	} {
 		var want, got []string
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")

@@ -191,6 +191,15 @@ func behind(prefix []byte) []byte {
 // Flush writes what is in memory to tables, where damage is noticed when it is read: before a backup of the folder.
 func (d *DB) Flush() error { return d.waiting(d.db.Flush) }
 
+// Checkpoint writes a copy of the store as of now to a folder that must not exist. It shares files with the store where the disk
+// lets it.
+func (d *DB) Checkpoint(dir string) error {
+	return d.waiting(func() error { return d.db.Checkpoint(dir, pebble.WithFlushedWAL()) })
+}
+
+// Stop puts the store out of order, as its owner knows that it must not go on.
+func (d *DB) Stop(why error) { d.fail(why) }
+
 // Rewrite writes all tables anew, so that what was deleted or replaced is in no file that the store keeps, if it is one that
 // forgets. The old files are deleted a moment later. What they held can still be read from the disk itself, until that is
 // overwritten.

@@ -33,6 +33,7 @@ const (
 	ProofInvalid       Code = "proof_invalid"
 	PseudonymUsed      Code = "pseudonym_used"
 	SubjectTagUsed     Code = "subject_tag_used"
+	ScopeClosed        Code = "scope_closed"
 
 	// Of companions.
 	CompanionNotHere   Code = "companion_not_here"
@@ -76,6 +77,7 @@ var texts = map[Code]credential.Text{
 	ProofInvalid:       {English: "a proof does not prove what was asked", Chinese: "证明不能证明所要求的内容"},
 	PseudonymUsed:      {English: "this works once per person, and this person was here before", Chinese: "每人仅限一次，此人已使用过"},
 	SubjectTagUsed:     {English: "this works once per thing, and this thing was used before", Chinese: "每物仅限一次，此物已使用过"},
+	ScopeClosed:        {English: "what this was asked for has been closed", Chinese: "该事项已关闭，不再受理"},
 	CompanionNotHere:   {English: "companions are checked with their issuer's web server, and not here; answer with a proof", Chinese: "伴随凭证须经签发机构的网站核验，此处无法核验；请改用证明作答"},
 	CompanionMalformed: {English: "the companion is not one dc+sd-jwt of the form that is accepted", Chinese: "伴随凭证不是所接受形式的 dc+sd-jwt"},
 	CompanionIssuer:    {English: "the companion is not signed by an accepted issuer that is in good standing", Chinese: "伴随凭证并非由资格良好的可接受签发方签名"},

@@ -4,6 +4,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -18,15 +19,19 @@ type Config struct {
 	Dir    string
 	FS     vfs.FS       // the system's if nil
 	Logger *slog.Logger // nil: nothing is logged
+	// Register notices an older copy of the folder: [ErrPutBack]. nil: nobody does.
+	Register Register
 }
 
 // Pebble is a durable [verifier.Store]. It is safe for concurrent use by one process, which locks the folder. Batches that
 // come while another is synced are checked one after another, and synced together.
 //
-// Whoever can put an older copy of the folder in its place makes us forget the tags used since.
+// Whoever can put an older copy of the folder in its place makes us forget the tags used since, unless there is a register,
+// and it is not put back together with the folder.
 type Pebble struct {
-	db   *rows.DB
-	turn sync.Mutex // of who checks and writes for all who wait
+	db    *rows.DB
+	guard *guard     // nil: there is no register
+	turn  sync.Mutex // of who checks and writes for all who wait
 
 	mu      sync.Mutex // guards what follows
 	waiting []*waiter
@@ -54,7 +59,14 @@ func Open(cfg Config) (*Pebble, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pebble{db: db, writing: make(map[string]chan struct{})}, nil
+	p := &Pebble{db: db, writing: make(map[string]chan struct{})}
+	if cfg.Register == nil {
+		return p, nil
+	}
+	if p.guard, err = newGuard(db, cfg.Register); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), db.Close())
+	}
+	return p, nil
 }
 
 // Get implements [verifier.Store].
@@ -134,7 +146,7 @@ func (p *Pebble) write(s *stage) error {
 	}
 	p.mu.Unlock()
 	p.gate.Lock()
-	err := p.db.Commit(b)
+	err := p.commitRows(b)
 	p.gate.Unlock()
 	if err != nil {
 		return err // what is in writing stays there: nobody knows whether it is durable
@@ -142,6 +154,21 @@ func (p *Pebble) write(s *stage) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.writing) // one group at a time
+	return nil
+}
+
+// commitRows writes a group, and notes it in the register if it has rows that must never be forgotten.
+func (p *Pebble) commitRows(b rows.Batch) error {
+	if p.guard == nil || !p.guard.count(b) {
+		return p.db.Commit(b)
+	}
+	if err := p.db.Commit(b); err != nil {
+		return err
+	}
+	if err := p.guard.note(); err != nil { // nobody may be told of what a copy could take back unnoticed
+		p.db.Stop(err)
+		return fmt.Errorf("%w: %w", ErrBroken, err)
+	}
 	return nil
 }
 
@@ -189,6 +216,15 @@ func (p *Pebble) EachFrom(prefix, from string, visit func(key string, value []by
 		open()
 		return visit(string(key), value)
 	})
+}
+
+// Backup writes a copy of the store as of now to a folder that must not exist; the store goes on meanwhile. The copy has what
+// was acknowledged before. Opened later, it is an older store.
+func (p *Pebble) Backup(dir string) error {
+	if err := p.db.Checkpoint(dir); err != nil {
+		return fmt.Errorf("back up store: %w", err)
+	}
+	return nil
 }
 
 // Close writes what is left and unlocks the folder. A store that is out of order is left as it is.
