@@ -16,7 +16,7 @@ type oneRow []byte
 
 func (r oneRow) Get(string) ([]byte, error) { return bytes.Clone(r), nil }
 func (oneRow) Commit(Batch) error           { return errors.New("nothing is written here") }
-func (oneRow) Each(string, func(key string, value []byte) error) error {
+func (oneRow) Each(string, string, func(key string, value []byte) error) error {
 	return nil
 }
 

@@ -201,7 +201,7 @@ func (k *killed) settle() {
 	w.store = s
 	w.start()
 	tags := make(map[string]bool)
-	if err := s.Each("tag/", func(key string, _ []byte) error { tags[key] = true; return nil }); err != nil {
+	if err := s.Each("tag/", "", func(key string, _ []byte) error { tags[key] = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	verified := make([]int, k.people)

@@ -6,14 +6,16 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
 	// batchSize is how many messages are under way to an endpoint at a time. Each endpoint has its own batch, so none waits
-	// for another; there are at most MaxEndpoints batches.
+	// for another, unless maxBusy of them have one: then they take turns.
 	batchSize = 8
+	maxBusy   = 32
 	// maxIdle bounds how long a forgotten Wake can hold up a message.
 	maxIdle       = time.Minute
 	purgeInterval = time.Hour
@@ -45,7 +47,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer o.running.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &runner{o: o, busy: make(map[string]Endpoint), pace: make(map[string]*pace), done: make(chan batch, MaxEndpoints)}
+	r := &runner{o: o, busy: make(map[string]Endpoint), pace: make(map[string]*pace), done: make(chan batch, maxBusy)}
 	err := r.loop(ctx)
 	cancel()
 	defer o.client.CloseIdleConnections()
@@ -61,6 +63,7 @@ type runner struct {
 	busy   map[string]Endpoint // whose batches are under way
 	pace   map[string]*pace
 	done   chan batch // has room for all of them
+	last   string     // whose turn it was
 	purged time.Time
 }
 
@@ -111,8 +114,8 @@ func (r *runner) start(ctx context.Context) (time.Time, error) {
 		}
 		r.purged = now
 	}
-	for _, e := range *r.o.view.Load() {
-		if _, busy := r.busy[e.ID]; busy || e.Disabled || len(r.busy) >= MaxEndpoints {
+	for _, e := range r.turns() {
+		if _, busy := r.busy[e.ID]; busy || e.Disabled || len(r.busy) >= maxBusy {
 			continue
 		}
 		if p := r.paceOf(e); p.until.After(now) {
@@ -124,13 +127,23 @@ func (r *runner) start(ctx context.Context) (time.Time, error) {
 			return next, err
 		}
 		if len(b.keys) > 0 {
-			r.busy[e.ID] = e
+			r.busy[e.ID], r.last = e, e.ID
 			go func() { r.done <- r.o.send(ctx, b) }()
 		} else if !later.IsZero() {
 			next = earlier(next, later)
 		}
 	}
 	return next, nil
+}
+
+// turns are all endpoints, beginning behind the one that was sent something last.
+func (r *runner) turns() []Endpoint {
+	all := *r.o.view.Load()
+	next, found := slices.BinarySearchFunc(all, r.last, func(e Endpoint, id string) int { return strings.Compare(e.ID, id) })
+	if found {
+		next++
+	}
+	return slices.Concat(all[next:], all[:next])
 }
 
 func (r *runner) paceOf(e Endpoint) *pace {
