@@ -53,6 +53,9 @@ type session struct {
 	Result    string              `json:"result,omitempty"`
 	Accepted  *credential.Digest  `json:"accepted,omitempty"` // of the response that was verified: see [Response.digest]
 
+	// Lapsed says that nobody answered well in time and that the application was told so; then nothing changes any more.
+	Lapsed bool `json:"lapsed,omitempty"`
+
 	ResponseKey string `json:"response_key,omitempty"` // sealed; dropped when no response is taken any longer
 	ReturnURI   string `json:"return_uri,omitempty"`   // where the person's browser goes on, with a response code
 }
@@ -137,7 +140,7 @@ func (v *Verifier) StartWith(ctx context.Context, client string, ask Ask) (*Star
 	err = v.cfg.Store.Commit(Batch{
 		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID), pageKey(s.Page)},
 		Set: map[string][]byte{
-			sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
+			sessionKey(s.ID): row, requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {}, lapseKey(s.ExpiresAt, s.ID): {},
 		},
 	})
 	if err != nil {
@@ -183,7 +186,7 @@ func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
 		return nil, check.Refuse(check.SessionExhausted, "", nil)
 	case s.Final:
 		return nil, check.Refuse(check.SessionAnswered, "", nil)
-	case !now.Before(s.ExpiresAt.Time()):
+	case s.Lapsed || !now.Before(s.ExpiresAt.Time()):
 		return nil, check.Refuse(check.SessionExpired, "", nil)
 	}
 	return s, nil
@@ -217,9 +220,11 @@ func (v *Verifier) read(id string) (*stored, error) {
 	return s, nil
 }
 
-// replace writes a session over the row it was read from, together with the rest of a batch.
+// replace writes a session over the row it was read from, together with the rest of a batch, and tells the application if that
+// ends it.
 func (v *Verifier) replace(old *stored, next session, b Batch) error {
-	if next.Final {
+	ends := (next.Final || next.Lapsed) && !old.Final && !old.Lapsed
+	if next.Final || next.Lapsed {
 		next.ResponseKey = ""
 	}
 	row, err := credential.Canonical(next)
@@ -235,7 +240,22 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 		b.Delete = append(b.Delete, dueKey(old.PurgeAt, old.ID))
 		b.Set[dueKey(next.PurgeAt, old.ID)] = []byte{}
 	}
-	return v.cfg.Store.Commit(b)
+	if !ends {
+		return v.cfg.Store.Commit(b)
+	}
+	at := credential.UnixTimeOf(v.cfg.Clock())
+	if next.Lapsed {
+		at = next.ExpiresAt
+	}
+	b.Delete = append(b.Delete, lapseKey(old.ExpiresAt, old.ID))
+	if err := v.tell(&b, &next, at); err != nil {
+		return err
+	}
+	if err := v.cfg.Store.Commit(b); err != nil {
+		return err
+	}
+	v.webhooks.Wake()
+	return nil
 }
 
 // Status is a session as its application sees it.
@@ -290,7 +310,7 @@ func (v *Verifier) status(s *stored, responseCode string) (*Status, error) {
 	case s.Final:
 	case v.isPending(s.ID):
 		status.State = Responded
-	case !v.cfg.Clock().Before(s.ExpiresAt.Time()):
+	case s.Lapsed || !v.cfg.Clock().Before(s.ExpiresAt.Time()):
 		status.Final = true
 		if s.State != Rejected {
 			status.State = Expired

@@ -21,13 +21,17 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/credential/tree"
+	"github.com/bulla-id/bulla/internal/egress"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -68,6 +72,10 @@ type Config struct {
 
 	// Responses are checked at a time, at most; more are told to come back ([ErrBusy]). 0: 1024.
 	Responses int
+	// Egress is whom webhooks may call; the zero value: port 443 of public addresses over https. WebhookRetry is for how long a
+	// message is tried; 0: three days.
+	Egress       egress.Config
+	WebhookRetry time.Duration
 	// WalletRate bounds how often one client may call the endpoints that are for wallets; the zero value: as often as it likes.
 	WalletRate webapi.RateConfig
 }
@@ -95,6 +103,8 @@ type Verifier struct {
 	sealer   *sealer
 	proofs   *verifying.Queue
 	load     *load
+	hooks    *hookRows
+	webhooks *outbox.Outbox
 
 	mu      sync.Mutex
 	pending map[string]int // responses being checked now, by session id
@@ -117,6 +127,12 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	if v.sealer, err = newSealer(cfg.SessionKey); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	if v.hooks, err = newHookRows(cfg.Store, cfg.SessionKey); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	if err := v.openWebhooks(); err != nil {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	for i, data := range cfg.VerifyingKeys {
@@ -218,8 +234,20 @@ func (v *Verifier) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run purges what need not be kept any longer, until ctx ends.
+// Run sends webhooks, ends sessions that nobody answered and purges what need not be kept any longer, until ctx ends, which is no
+// error. It returns one if the store failed.
 func (v *Verifier) Run(ctx context.Context) error {
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.webhooks.Run(running) })
+	group.Go(func() error { return v.lapseAll(running) })
+	group.Go(func() error { return v.purgeAll(running) })
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("verifier %s: %w", v.cfg.DID, err)
+	}
+	return nil
+}
+
+func (v *Verifier) purgeAll(ctx context.Context) error {
 	for {
 		if _, err := v.Purge(ctx); err != nil {
 			v.cfg.Logger.ErrorContext(ctx, "purge of old sessions", slog.Any("error", err))

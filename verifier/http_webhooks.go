@@ -1,0 +1,150 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+
+	"github.com/bulla-id/bulla/internal/outbox"
+	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/verifier/check"
+)
+
+// ScopeWebhooks lets an application say where the ends of its own sessions are announced.
+const ScopeWebhooks = "verifier:webhooks.write"
+
+// maxHookBody bounds a request about webhooks.
+const maxHookBody = 16 << 10
+
+// webhookAPI describes the operations on webhooks.
+func (v *Verifier) webhookAPI(e *gin.Engine) huma.API {
+	return webapi.OpenAPI(e, e.Group("/v1"), webapi.Description{
+		Title: "Bulla verifier: webhooks", Version: "1", URL: v.base + "/v1", Text: "Where an application hears that its sessions have ended.",
+		Scopes: map[string]string{ScopeWebhooks: "Say where the ends of sessions are announced"}, Tags: []string{"Webhooks"},
+	})
+}
+
+// hookAnswer is an answer of one JSON value.
+type hookAnswer[T any] struct{ Body T }
+
+type newHook struct {
+	Body struct {
+		URL   string   `json:"url" maxLength:"2048"`
+		Types []string `json:"types,omitempty" doc:"none: all"`
+	}
+}
+
+type oneHook struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+type changedHook struct {
+	ID   string `path:"id" maxLength:"64"`
+	Body outbox.WebhookChange
+}
+
+type deadHook struct {
+	ID      string `path:"id" maxLength:"64"`
+	Message string `path:"message" maxLength:"64"`
+}
+
+// mountWebhooks adds the operations on an application's webhooks. Those of others are not there for it.
+func (v *Verifier) mountWebhooks(api huma.API) {
+	hookOperation(v, api, huma.Operation{
+		OperationID: "list-webhooks", Method: http.MethodGet, Path: "/webhooks", Summary: "Where the ends of your sessions are announced",
+	}, v.listWebhooks)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "add-webhook", Method: http.MethodPost, Path: "/webhooks", DefaultStatus: http.StatusCreated, Summary: "Announce them at an address",
+		Description: "Addresses that are not public, and ports other than 443, must be allowed by the verifier's configuration. The secret is shown here only.",
+	}, v.addWebhook)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "change-webhook", Method: http.MethodPatch, Path: "/webhooks/{id}", Summary: "Change address or types, disable or enable",
+		Description: "What is left out stays. What happens while a webhook is disabled is not sent later.",
+	}, v.changeWebhook)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "remove-webhook", Method: http.MethodDelete, Path: "/webhooks/{id}", DefaultStatus: http.StatusNoContent,
+		Summary: "Announce nothing there any more, and forget what waits",
+	}, v.removeWebhook)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "rotate-webhook-secret", Method: http.MethodPost, Path: "/webhooks/{id}/secret", Summary: "Make another secret",
+		Description: "Messages are signed under both until the old one is retired. Asked again before that, the new one is replaced and the old one stays.",
+	}, v.rotateWebhookSecret)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "retire-webhook-secret", Method: http.MethodDelete, Path: "/webhooks/{id}/secret/old", DefaultStatus: http.StatusNoContent,
+		Summary: "Sign no longer under the old secret",
+	}, v.retireWebhookSecret)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "read-webhook-log", Method: http.MethodGet, Path: "/webhooks/{id}/log", Summary: "What was tried, and what was given up",
+	}, v.readWebhookLog)
+	hookOperation(v, api, huma.Operation{
+		OperationID: "replay-message", Method: http.MethodPost, Path: "/webhooks/{id}/dead/{message}/replay", DefaultStatus: http.StatusNoContent,
+		Summary: "Try a message again that was given up",
+	}, v.replayMessage)
+}
+
+// hookOperation adds one. do gets the client that calls.
+func hookOperation[In, Out any](v *Verifier, api huma.API, op huma.Operation, do func(client string, in *In) (*Out, error)) {
+	op.Tags, op.MaxBodyBytes = []string{"Webhooks"}, maxHookBody
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound)
+	huma.Register(api, webapi.Scoped(op, ScopeWebhooks, v.cfg.Authority.Require), func(ctx context.Context, in *In) (*Out, error) {
+		out, err := do(webapi.Client(webapi.GinOf(ctx)), in)
+		if err != nil {
+			return nil, v.hookProblem(ctx, op.OperationID, err)
+		}
+		return out, nil
+	})
+}
+
+func (v *Verifier) listWebhooks(client string, _ *struct{}) (*hookAnswer[outbox.WebhookList], error) {
+	return &hookAnswer[outbox.WebhookList]{v.webhooks.Of(client).List()}, nil
+}
+
+func (v *Verifier) addWebhook(client string, in *newHook) (*hookAnswer[outbox.Webhook], error) {
+	made, err := v.webhooks.Of(client).Add(in.Body.URL, in.Body.Types)
+	return &hookAnswer[outbox.Webhook]{made}, err
+}
+
+func (v *Verifier) changeWebhook(client string, in *changedHook) (*hookAnswer[outbox.Webhook], error) {
+	changed, err := v.webhooks.Of(client).Change(in.ID, in.Body)
+	return &hookAnswer[outbox.Webhook]{changed}, err
+}
+
+func (v *Verifier) removeWebhook(client string, in *oneHook) (*struct{}, error) {
+	return nil, v.webhooks.Of(client).Remove(in.ID)
+}
+
+func (v *Verifier) rotateWebhookSecret(client string, in *oneHook) (*hookAnswer[outbox.Webhook], error) {
+	made, err := v.webhooks.Of(client).RotateSecret(in.ID)
+	return &hookAnswer[outbox.Webhook]{made}, err
+}
+
+func (v *Verifier) retireWebhookSecret(client string, in *oneHook) (*struct{}, error) {
+	return nil, v.webhooks.Of(client).RetireSecret(in.ID)
+}
+
+func (v *Verifier) readWebhookLog(client string, in *oneHook) (*hookAnswer[outbox.AttemptList], error) {
+	list, err := v.webhooks.Of(client).Attempts(in.ID)
+	return &hookAnswer[outbox.AttemptList]{list}, err
+}
+
+func (v *Verifier) replayMessage(client string, in *deadHook) (*struct{}, error) {
+	return nil, v.webhooks.Of(client).Replay(in.ID, in.Message)
+}
+
+// hookProblem is what an application is told of an outbox's errors.
+func (v *Verifier) hookProblem(ctx context.Context, operation string, err error) *webapi.Problem {
+	switch {
+	case errors.Is(err, outbox.ErrUnknown):
+		return webapi.NewProblem(http.StatusNotFound, "webhook_unknown", "there is no such webhook or message of yours")
+	case errors.Is(err, outbox.ErrEndpoint):
+		return webapi.NewProblem(http.StatusBadRequest, "webhook", fmt.Sprintf(
+			"the webhook cannot be used: want https to port 443 of a public address, or what the verifier's configuration allows, known types, and at most %d webhooks of yours", maxWebhooksPerClient))
+	}
+	v.cfg.Logger.ErrorContext(ctx, "request failed", slog.String("operation", operation), slog.Any("error", err))
+	return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), "the store did not answer; try again")
+}
