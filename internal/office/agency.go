@@ -198,6 +198,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger(),
 		ClientIDScheme: cfg.ClientIDScheme, PlainResponses: cfg.PlainResponses, ReturnURIs: cfg.ReturnURIs, WalletRate: cfg.WalletRate, Responses: cfg.Responses,
 	}
+	party.Egress, party.WebhookRetry = cfg.egress(), time.Duration(cfg.WebhookRetry)*time.Hour
 	if party.Certificates, err = readCertificates(cfg.Certificates); err != nil {
 		return err
 	}
