@@ -45,6 +45,10 @@ type Config struct {
 	// it at /jwks.json. They differ, so that neither can be made to sign the other's.
 	SigningKey *jose.SigningKey
 	ResultKey  *jose.SigningKey
+	// NextResultKey will sign results one day and is published ahead; nil: none. RetiredResultKeys signed before, and are published
+	// as long as what they signed is good.
+	NextResultKey     *jose.PublicKey
+	RetiredResultKeys []RetiredKey
 	// ClientIDScheme is how requests name the verifier; empty: by the registered DID. Certificates are those of the signing
 	// key, in DER, its own first, for [openid.SchemeX509Hash] only.
 	ClientIDScheme openid.ClientScheme
@@ -188,8 +192,6 @@ func (cfg *Config) complete() error {
 		return fmt.Errorf("public URL %q is not an absolute URL without query", cfg.PublicURL)
 	case cfg.SigningKey == nil || cfg.ResultKey == nil:
 		return errors.New("signing key or result key is missing")
-	case cfg.SigningKey.Public() == cfg.ResultKey.Public():
-		return errors.New("signing key and result key are the same: use two")
 	case len(cfg.SessionKey) != SessionKeySize:
 		return fmt.Errorf("session key has %d bytes, want %d", len(cfg.SessionKey), SessionKeySize)
 	case cfg.Ledger == nil || cfg.Store == nil || cfg.Authority == nil:
@@ -203,7 +205,7 @@ func (cfg *Config) complete() error {
 	case cfg.ResultLifetime < time.Minute:
 		return fmt.Errorf("results live at least a minute, not %s", cfg.ResultLifetime)
 	}
-	return nil
+	return cfg.validateResultKeys()
 }
 
 // ClientID is the client_id of the verifier's requests.

@@ -208,9 +208,6 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	if party.SigningKey, err = o.signing(secrets); err != nil {
 		return err
 	}
-	if party.ResultKey, err = signer(secrets, resultKey); err != nil {
-		return err
-	}
 	if party.Authority, err = verifierAuthority(secrets, cfg.URL); err != nil {
 		return err
 	}
@@ -235,6 +232,9 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	}
 	s.closers = append(s.closers, rows.Close)
 	party.Store = rows
+	if err := openResultKeys(secrets, &party, s.clock()); err != nil {
+		return err
+	}
 	service, err := verifier.New(party)
 	if err != nil {
 		return err
