@@ -40,7 +40,7 @@ city of the dev network in the data folder, whose key store makes the access tok
 	cmd.PersistentFlags().StringVar(&f.name, "verifier", "", "which one of a dev network: city or clinic, or a DID")
 	cmd.PersistentFlags().StringVar(&f.language, "lang", defaultLanguage(), "language of what is asked and proven: zh-CN or en")
 	cmd.AddCommand(verifierPoliciesCommand(f), verifierSetCommand(), verifierAskCommand(f), verifierStatusCommand(f), verifierVerifyCommand(f),
-		verifierBundleCommand(f), verifierCounterCommand(f))
+		verifierBundleCommand(f), verifierCounterCommand(f), verifierWebhookCommand(f))
 	return cmd
 }
 
