@@ -125,7 +125,7 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	refused(t, err, "unknown member")
 }
 
-// The page names every member that an agency's file can have, and no other.
+// The page names every member that the file of an agency or relying party can have, and no other.
 func TestPageOfMembers(t *testing.T) {
 	text, err := os.ReadFile("../../doc/spec/offices.md")
 	if err != nil {
@@ -140,7 +140,12 @@ func TestPageOfMembers(t *testing.T) {
 		t.Fatal("the page has no table of listen")
 	}
 	listen, _, _ = strings.Cut(listen, "### ")
-	for page, of := range map[string]reflect.Type{agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen]()} {
+	_, party, ok := strings.Cut(tables, "### `verifier.json`")
+	if !ok {
+		t.Fatal("the page has no table of verifier.json")
+	}
+	party, _, _ = strings.Cut(party, "### ")
+	for page, of := range map[string]reflect.Type{agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen](), party: reflect.TypeFor[VerifierConfig]()} {
 		var want, got []string
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
