@@ -22,7 +22,7 @@ var errEnough = errors.New("enough")
 // Purge drops sessions with their results at the end of the retention that the policy promised, and unanswered ones an
 // hour after they expired, when their applications have been told. It returns how many. Tags stay for ever.
 func (v *Verifier) Purge(ctx context.Context) (int, error) {
-	if err := v.lapse(ctx); err != nil {
+	if _, err := v.lapse(ctx, ""); err != nil {
 		return 0, err
 	}
 	now, purged := v.cfg.Clock(), 0

@@ -101,27 +101,33 @@ const (
 )
 
 // lapse ends the sessions that nobody answered in time, and tells their applications: each once, as what it writes is
-// conditional on the session as it was. A session whose response is being checked waits for that.
-func (v *Verifier) lapse(ctx context.Context) error {
-	now, after := credential.UnixTimeOf(v.cfg.Clock()), ""
+// conditional on the session as it was. A session whose response is being checked waits for that. It looks behind a key, and
+// returns the one to look behind next time: new sessions expire later.
+func (v *Verifier) lapse(ctx context.Context, from string) (next string, err error) {
+	now, after, left := credential.UnixTimeOf(v.cfg.Clock()), from, false
 	for {
 		keys, err := v.lapsed(now, after)
 		if err != nil {
-			return fmt.Errorf("expire sessions: %w", err)
+			return from, fmt.Errorf("expire sessions: %w", err)
 		}
 		for _, key := range keys {
 			if err := ctx.Err(); err != nil {
-				return err
+				return from, err
 			}
-			if err := v.lapseOne(key); err != nil && !errors.Is(err, ErrChanged) {
-				return fmt.Errorf("expire sessions: %w", err)
+			waits, err := v.lapseOne(key)
+			if err != nil {
+				return from, fmt.Errorf("expire sessions: %w", err)
 			}
-			after = key
+			after, left = key, left || waits
 		}
 		if len(keys) < purgeBatch {
-			return nil
+			break
 		}
 	}
+	if left {
+		return from, nil
+	}
+	return lapseKey(now, ""), nil
 }
 
 // lapsed lists some keys of sessions that may have expired.
@@ -139,26 +145,32 @@ func (v *Verifier) lapsed(now credential.UnixTime, after string) (keys []string,
 	return keys, err
 }
 
-func (v *Verifier) lapseOne(key string) error {
+// lapseOne ends one session, or says that it has to wait.
+func (v *Verifier) lapseOne(key string) (waits bool, err error) {
 	_, id, _ := parseTimed(lapsePrefix, key)
 	s, err := v.read(id)
 	switch {
 	case errors.Is(err, ErrAbsent) || err == nil && (s.Final || s.Lapsed):
-		return v.cfg.Store.Commit(Batch{Delete: []string{key}})
+		return false, v.cfg.Store.Commit(Batch{Delete: []string{key}})
 	case err != nil:
-		return err
+		return false, err
 	case v.isPending(id):
-		return nil
+		return true, nil
 	}
 	next := s.session
 	next.Lapsed = true
-	return v.replace(s, next, Batch{})
+	if err = v.replace(s, next, Batch{}); errors.Is(err, ErrChanged) {
+		return true, nil
+	}
+	return false, err
 }
 
 // lapseAll looks for sessions that expired until ctx ends.
 func (v *Verifier) lapseAll(ctx context.Context) error {
+	next := ""
 	for {
-		if err := v.lapse(ctx); err != nil && ctx.Err() == nil {
+		var err error
+		if next, err = v.lapse(ctx, next); err != nil && ctx.Err() == nil {
 			v.cfg.Logger.ErrorContext(ctx, "sessions that expired", slog.Any("error", err))
 		}
 		select {
