@@ -74,6 +74,9 @@ func (v *Verifier) openWebhooks() (err error) {
 	return err
 }
 
+// WebhookCounts are figures of what was sent.
+func (v *Verifier) WebhookCounts() outbox.Counts { return v.webhooks.Counts() }
+
 // tell adds the end of a session to the batch that ends it. Once that is committed, wake the webhooks.
 func (v *Verifier) tell(b *Batch, s *session, at credential.UnixTime) error {
 	rows := make(map[string][]byte)

@@ -589,6 +589,8 @@ func TestWebhookReplay(t *testing.T) {
 		log = decode[outbox.AttemptList](t, w.hook("app", "GET", one+"/log", ""), 200)
 		return len(log.Dead) == 1
 	})
+	want := outbox.Counts{Failed: 1, GivenUp: 1, Endpoints: 1, Disabled: 1}
+	eventually(t, "counted and disabled", func() bool { return w.verifier.WebhookCounts() == want })
 	if !decode[outbox.WebhookList](t, w.hook("app", "GET", "", ""), 200).Webhooks[0].Disabled || log.Attempts[0].Status != http.StatusGone {
 		t.Error("an endpoint that is gone is not disabled")
 	}

@@ -94,6 +94,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	}
 	watch.agency = service
 	s.watchAgency(watch, o)
+	s.watchWebhooks(service.WebhookCounts)
 	at, err := url.Parse(cfg.URL)
 	if err != nil {
 		return err
@@ -240,6 +241,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		return err
 	}
 	s.watchParty(chain, ours, o)
+	s.watchWebhooks(service.WebhookCounts)
 	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), o)
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil

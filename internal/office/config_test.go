@@ -185,7 +185,7 @@ func TestPageOfAlarms(t *testing.T) {
 	}
 	named := regexp.MustCompile(`(?:warning|problem|expiry)\("([a-z-]+)"|"(bulla_[a-z_]+)"`)
 	count := 0
-	for _, file := range []string{"alarms.go", "alarms_roles.go", "office.go", "agency.go", "ledger.go"} {
+	for _, file := range []string{"alarms.go", "alarms_roles.go", "office.go", "agency.go", "ledger.go", "webhooks.go"} {
 		code, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

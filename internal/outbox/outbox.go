@@ -72,6 +72,8 @@ type Outbox struct {
 
 	most, perOwner int
 
+	arrived, failed, givenUp atomic.Uint64
+
 	view    atomic.Pointer[[]Endpoint] // written by publish
 	wake    chan struct{}
 	running atomic.Bool

@@ -237,6 +237,7 @@ func (o *Outbox) record(b batch) error {
 	now := time.Now()
 	rows := make(map[string][]byte)
 	log := slices.Clone(o.logs[e.ID])
+	var arrived, failed, givenUp uint64
 	for i, out := range b.outcomes {
 		if out.code == codeInterrupted {
 			continue
@@ -245,8 +246,14 @@ func (o *Outbox) record(b batch) error {
 		d.Attempts++
 		rows[b.keys[i]] = nil
 		log = append(log, Attempt{now.Unix(), d.ID, d.Type, d.Attempts, out.status, out.code})
-		if !out.arrived() {
-			o.postpone(rows, e.ID, d, out, now)
+		switch {
+		case out.arrived():
+			arrived++
+		case o.postpone(rows, e.ID, d, out, now):
+			failed++
+		default:
+			failed++
+			givenUp++
 		}
 		// SPEC: 410 says that nothing shall be sent there any more. Of a URL that was changed meanwhile it says nothing.
 		if out.code == codeGone && e.URL == b.endpoint.URL {
@@ -263,6 +270,9 @@ func (o *Outbox) record(b batch) error {
 		return err
 	}
 	o.logs[e.ID] = log
+	o.arrived.Add(arrived)
+	o.failed.Add(failed)
+	o.givenUp.Add(givenUp)
 	if e.Disabled != o.endpoints[e.ID].Disabled {
 		o.endpoints[e.ID] = e
 		o.publish()
@@ -271,15 +281,35 @@ func (o *Outbox) record(b batch) error {
 	return nil
 }
 
-// postpone puts a message that did not arrive where it belongs.
-func (o *Outbox) postpone(rows map[string][]byte, endpoint string, d delivery, out outcome, now time.Time) {
+// postpone puts a message that did not arrive where it belongs, and says whether it is tried again.
+func (o *Outbox) postpone(rows map[string][]byte, endpoint string, d delivery, out outcome, now time.Time) bool {
 	next := now.Add(max(backoff(d.Attempts), out.retryAfter))
 	if out.code == codeGone || next.UnixMilli() > d.Deadline {
 		d.Died = now.UnixMilli()
 		rows[keyDead(endpoint, d.ID)] = encode(d)
 		o.logger.Warn("webhook is given up", slog.String("endpoint", endpoint), slog.String("message", d.ID),
 			slog.Int("attempts", d.Attempts), slog.String("code", string(out.code)))
-		return
+		return false
 	}
 	rows[keyDue(endpoint, next, d.ID)] = encode(d)
+	return true
+}
+
+// Counts are figures of an outbox since it was opened, and of its endpoints now.
+type Counts struct {
+	Arrived, Failed     uint64 // attempts
+	GivenUp             uint64 // messages
+	Endpoints, Disabled int
+}
+
+// Counts are the figures of now.
+func (o *Outbox) Counts() Counts {
+	c := Counts{Arrived: o.arrived.Load(), Failed: o.failed.Load(), GivenUp: o.givenUp.Load()}
+	for _, e := range *o.view.Load() {
+		c.Endpoints++
+		if e.Disabled {
+			c.Disabled++
+		}
+	}
+	return c
 }
