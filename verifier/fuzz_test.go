@@ -16,9 +16,10 @@ type oneRow []byte
 
 func (r oneRow) Get(string) ([]byte, error) { return bytes.Clone(r), nil }
 func (oneRow) Commit(Batch) error           { return errors.New("nothing is written here") }
-func (oneRow) Each(string, string, func(key string, value []byte) error) error {
+func (oneRow) Each(string, func(key string, value []byte) error) error {
 	return nil
 }
+func (oneRow) EachFrom(string, string, func(key string, value []byte) error) error { return nil }
 
 // A session comes back from the store as it was written, or not at all.
 func FuzzSession(f *testing.F) {

@@ -88,56 +88,61 @@ func (v *Verifier) mountWebhooks(api huma.API) {
 }
 
 // hookOperation adds one. do gets the client that calls.
-func hookOperation[In, Out any](v *Verifier, api huma.API, op huma.Operation, do func(client string, in *In) (*Out, error)) {
+func hookOperation[In, Out any](v *Verifier, api huma.API, op huma.Operation, do func(ctx context.Context, client string, in *In) (*Out, error)) {
 	op.Tags, op.MaxBodyBytes = []string{"Webhooks"}, maxHookBody
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound)
 	huma.Register(api, webapi.Scoped(op, ScopeWebhooks, v.cfg.Authority.Require), func(ctx context.Context, in *In) (*Out, error) {
-		out, err := do(webapi.Client(webapi.GinOf(ctx)), in)
-		if err != nil {
-			return nil, v.hookProblem(ctx, op.OperationID, err)
+		out, err := do(ctx, webapi.Client(webapi.GinOf(ctx)), in)
+		if err == nil {
+			return out, nil
 		}
-		return out, nil
+		p := hookProblem(err)
+		if p == nil {
+			v.cfg.Logger.ErrorContext(ctx, "request failed", slog.String("operation", op.OperationID), slog.Any("error", err))
+			p = webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), "the store did not answer; try again")
+		}
+		return nil, p
 	})
 }
 
-func (v *Verifier) listWebhooks(client string, _ *struct{}) (*hookAnswer[outbox.WebhookList], error) {
+func (v *Verifier) listWebhooks(_ context.Context, client string, _ *struct{}) (*hookAnswer[outbox.WebhookList], error) {
 	return &hookAnswer[outbox.WebhookList]{v.webhooks.Of(client).List()}, nil
 }
 
-func (v *Verifier) addWebhook(client string, in *newHook) (*hookAnswer[outbox.Webhook], error) {
+func (v *Verifier) addWebhook(_ context.Context, client string, in *newHook) (*hookAnswer[outbox.Webhook], error) {
 	made, err := v.webhooks.Of(client).Add(in.Body.URL, in.Body.Types)
 	return &hookAnswer[outbox.Webhook]{made}, err
 }
 
-func (v *Verifier) changeWebhook(client string, in *changedHook) (*hookAnswer[outbox.Webhook], error) {
+func (v *Verifier) changeWebhook(_ context.Context, client string, in *changedHook) (*hookAnswer[outbox.Webhook], error) {
 	changed, err := v.webhooks.Of(client).Change(in.ID, in.Body)
 	return &hookAnswer[outbox.Webhook]{changed}, err
 }
 
-func (v *Verifier) removeWebhook(client string, in *oneHook) (*struct{}, error) {
+func (v *Verifier) removeWebhook(_ context.Context, client string, in *oneHook) (*struct{}, error) {
 	return nil, v.webhooks.Of(client).Remove(in.ID)
 }
 
-func (v *Verifier) rotateWebhookSecret(client string, in *oneHook) (*hookAnswer[outbox.Webhook], error) {
+func (v *Verifier) rotateWebhookSecret(_ context.Context, client string, in *oneHook) (*hookAnswer[outbox.Webhook], error) {
 	made, err := v.webhooks.Of(client).RotateSecret(in.ID)
 	return &hookAnswer[outbox.Webhook]{made}, err
 }
 
-func (v *Verifier) retireWebhookSecret(client string, in *oneHook) (*struct{}, error) {
+func (v *Verifier) retireWebhookSecret(_ context.Context, client string, in *oneHook) (*struct{}, error) {
 	return nil, v.webhooks.Of(client).RetireSecret(in.ID)
 }
 
-func (v *Verifier) readWebhookLog(client string, in *oneHook) (*hookAnswer[outbox.AttemptList], error) {
+func (v *Verifier) readWebhookLog(_ context.Context, client string, in *oneHook) (*hookAnswer[outbox.AttemptList], error) {
 	list, err := v.webhooks.Of(client).Attempts(in.ID)
 	return &hookAnswer[outbox.AttemptList]{list}, err
 }
 
-func (v *Verifier) replayMessage(client string, in *deadHook) (*struct{}, error) {
+func (v *Verifier) replayMessage(_ context.Context, client string, in *deadHook) (*struct{}, error) {
 	return nil, v.webhooks.Of(client).Replay(in.ID, in.Message)
 }
 
-// hookProblem is what an application is told of an outbox's errors.
-func (v *Verifier) hookProblem(ctx context.Context, operation string, err error) *webapi.Problem {
+// hookProblem is what an application is told of an outbox's errors; nil for all others.
+func hookProblem(err error) *webapi.Problem {
 	switch {
 	case errors.Is(err, outbox.ErrUnknown):
 		return webapi.NewProblem(http.StatusNotFound, "webhook_unknown", "there is no such webhook or message of yours")
@@ -145,6 +150,5 @@ func (v *Verifier) hookProblem(ctx context.Context, operation string, err error)
 		return webapi.NewProblem(http.StatusBadRequest, "webhook", fmt.Sprintf(
 			"the webhook cannot be used: want https to port 443 of a public address, or what the verifier's configuration allows, known types, and at most %d webhooks of yours", maxWebhooksPerClient))
 	}
-	v.cfg.Logger.ErrorContext(ctx, "request failed", slog.String("operation", operation), slog.Any("error", err))
-	return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), "the store did not answer; try again")
+	return nil
 }

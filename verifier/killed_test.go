@@ -206,7 +206,7 @@ func (k *killed) settle() {
 	w.withHooks()
 	k.announced(w)
 	tags := make(map[string]bool)
-	if err := s.Each("tag/", "", func(key string, _ []byte) error { tags[key] = true; return nil }); err != nil {
+	if err := s.Each("tag/", func(key string, _ []byte) error { tags[key] = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	verified := make([]int, k.people)

@@ -48,7 +48,7 @@ func (v *Verifier) Purge(ctx context.Context) (int, error) {
 
 // due lists some keys of sessions to drop.
 func (v *Verifier) due(now time.Time) (keys []string, err error) {
-	err = v.cfg.Store.Each(duePrefix, "", func(key string, _ []byte) error {
+	err = v.cfg.Store.Each(duePrefix, func(key string, _ []byte) error {
 		at, _, ok := parseDue(key)
 		if ok && at > credential.UnixTimeOf(now) || len(keys) == purgeBatch {
 			return errEnough

@@ -15,9 +15,10 @@ type Store interface {
 	// Of two batches that exclude each other one wins. When it returns nil the batch is durable; after any other error
 	// it is open whether it was applied. A key must not be both in Set and in Delete.
 	Commit(b Batch) error
-	// Each visits the rows whose keys begin with prefix and are greater than after as of one moment, ascending, until visit
-	// returns an error, which it returns.
-	Each(prefix, after string, visit func(key string, value []byte) error) error
+	// Each visits the rows whose keys begin with prefix as of one moment, ascending, until visit returns an error, which it returns.
+	Each(prefix string, visit func(key string, value []byte) error) error
+	// EachFrom is Each for the rows that are not below from.
+	EachFrom(prefix, from string, visit func(key string, value []byte) error) error
 }
 
 // Batch is a conditional write. Conditions are looked at in the order of the fields.

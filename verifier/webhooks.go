@@ -104,12 +104,12 @@ const (
 )
 
 // lapse ends the sessions that nobody answered in time, and tells their applications: each once, as what it writes is
-// conditional on the session as it was. A session whose response is being checked waits for that. It looks behind a key, and
-// returns the one to look behind next time: new sessions expire later.
+// conditional on the session as it was. A session whose response is being checked waits for that. It begins at a key, and
+// returns the one to begin at next time: new sessions expire later.
 func (v *Verifier) lapse(ctx context.Context, from string) (next string, err error) {
-	now, after, left := credential.UnixTimeOf(v.cfg.Clock()), from, false
+	now, at, left := credential.UnixTimeOf(v.cfg.Clock()), from, false
 	for {
-		keys, err := v.lapsed(now, after)
+		keys, err := v.lapsed(now, at)
 		if err != nil {
 			return from, fmt.Errorf("expire sessions: %w", err)
 		}
@@ -121,7 +121,7 @@ func (v *Verifier) lapse(ctx context.Context, from string) (next string, err err
 			if err != nil {
 				return from, fmt.Errorf("expire sessions: %w", err)
 			}
-			after, left = key, left || waits
+			at, left = key+"\x00", left || waits
 		}
 		if len(keys) < purgeBatch {
 			break
@@ -134,8 +134,8 @@ func (v *Verifier) lapse(ctx context.Context, from string) (next string, err err
 }
 
 // lapsed lists some keys of sessions that may have expired.
-func (v *Verifier) lapsed(now credential.UnixTime, after string) (keys []string, err error) {
-	err = v.cfg.Store.Each(lapsePrefix, after, func(key string, _ []byte) error {
+func (v *Verifier) lapsed(now credential.UnixTime, from string) (keys []string, err error) {
+	err = v.cfg.Store.EachFrom(lapsePrefix, from, func(key string, _ []byte) error {
 		if at, _, ok := parseTimed(lapsePrefix, key); ok && at > now || len(keys) == purgeBatch {
 			return errEnough
 		}
@@ -220,10 +220,7 @@ func (h *hookRows) Commit(rows map[string][]byte) error {
 
 // Scan implements [outbox.Store].
 func (h *hookRows) Scan(prefix, after string, visit func(key string, value []byte) bool) error {
-	if after != "" {
-		after = h.prefix + after
-	}
-	err := h.store.Each(h.prefix+prefix, after, func(key string, sealed []byte) error {
+	err := h.store.EachFrom(h.prefix+prefix, h.prefix+after+"\x00", func(key string, sealed []byte) error {
 		key = key[len(h.prefix):]
 		value, err := h.open(key, sealed)
 		if err != nil {
@@ -243,8 +240,8 @@ func (h *hookRows) Scan(prefix, after string, visit func(key string, value []byt
 // foreign tells whether there are webhooks that were kept under another key.
 func (h *hookRows) foreign() (bool, error) {
 	found := false
-	look := func(after string) error {
-		err := h.store.Each(hookPrefix, after, func(key string, _ []byte) error {
+	look := func(from string) error {
+		err := h.store.EachFrom(hookPrefix, from, func(key string, _ []byte) error {
 			found = len(key) < len(h.prefix) || key[:len(h.prefix)] != h.prefix
 			return errEnough
 		})

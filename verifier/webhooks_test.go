@@ -425,7 +425,7 @@ func TestWebhookRowsAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := make(map[string][]byte)
-	must(0, w.store.Each("hooks/", "", func(key string, value []byte) error { rows[key] = value; return nil }))(t)
+	must(0, w.store.Each("hooks/", func(key string, value []byte) error { rows[key] = value; return nil }))(t)
 	var endpoint, due string
 	for key, value := range rows {
 		for _, secret := range []string{hook.Secret, app.URL, started.ID, "residence", "cancelled", "app"} {
@@ -661,7 +661,7 @@ func TestEndAndMessageAreOneCommit(t *testing.T) {
 		}
 	}
 	left := 0
-	must(0, w.store.Each("lapse/", "", func(string, []byte) error { left++; return nil }))(t)
+	must(0, w.store.Each("lapse/", func(string, []byte) error { left++; return nil }))(t)
 	if left != 0 {
 		t.Errorf("%d rows of expiry are left", left)
 	}

@@ -51,12 +51,17 @@ func (m *Memory) Commit(b verifier.Batch) error {
 }
 
 // Each implements [verifier.Store]: it visits what was there when it was called.
-func (m *Memory) Each(prefix, after string, visit func(key string, value []byte) error) error {
+func (m *Memory) Each(prefix string, visit func(key string, value []byte) error) error {
+	return m.EachFrom(prefix, "", visit)
+}
+
+// EachFrom implements [verifier.Store]: it visits what was there when it was called.
+func (m *Memory) EachFrom(prefix, from string, visit func(key string, value []byte) error) error {
 	m.mu.Lock()
 	rows := maps.Clone(m.rows) // values are never changed in place
 	m.mu.Unlock()
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
-		if !strings.HasPrefix(key, prefix) || key <= after {
+		if !strings.HasPrefix(key, prefix) || key < from {
 			continue
 		}
 		if err := visit(key, bytes.Clone(rows[key])); err != nil {

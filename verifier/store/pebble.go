@@ -176,11 +176,16 @@ func (s *stage) apply(b verifier.Batch) {
 }
 
 // Each implements [verifier.Store]: it visits a snapshot.
-func (p *Pebble) Each(prefix, after string, visit func(key string, value []byte) error) error {
+func (p *Pebble) Each(prefix string, visit func(key string, value []byte) error) error {
+	return p.EachFrom(prefix, "", visit)
+}
+
+// EachFrom implements [verifier.Store]: it visits a snapshot.
+func (p *Pebble) EachFrom(prefix, from string, visit func(key string, value []byte) error) error {
 	p.gate.RLock()
 	open := sync.OnceFunc(p.gate.RUnlock) // the snapshot is taken when the first row is visited
 	defer open()
-	return p.db.Each([]byte(prefix), []byte(after+"\x00"), func(key, value []byte) error {
+	return p.db.Each([]byte(prefix), []byte(from), func(key, value []byte) error {
 		open()
 		return visit(string(key), value)
 	})

@@ -70,7 +70,7 @@ func check(t *testing.T, s verifier.Store, owners map[string]string) {
 			t.Fatalf("%s: %q, %v; had %s", session, got, err, tag)
 		}
 	}
-	must(t, s.Each("tag/", "", func(tag string, session []byte) error { // never one without the other
+	must(t, s.Each("tag/", func(tag string, session []byte) error { // never one without the other
 		if got, err := s.Get(string(session)); err != nil || string(got) != tag {
 			return fmt.Errorf("%s is of %s, which has %q, %w", tag, session, got, err)
 		}
@@ -116,7 +116,7 @@ func raceUntilCut(t *testing.T, s verifier.Store, d Disk, life int) map[string]s
 	wg.Go(func() {
 		for more := true; more; {
 			last := 0
-			if s.Each("tag/", "", func(tag string, session []byte) error { last++; more = learn(tag, string(session)); return nil }) != nil {
+			if s.Each("tag/", func(tag string, session []byte) error { last++; more = learn(tag, string(session)); return nil }) != nil {
 				return
 			}
 			if last == 0 {

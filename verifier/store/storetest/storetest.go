@@ -110,7 +110,7 @@ func each(t *testing.T, s verifier.Store) {
 	must(t, s.Commit(verifier.Batch{Set: set("a/2", "2", "a/1", "1", "b", "3", "a", "0", "a/3", "3")}))
 	var seen []string
 	stop := errors.New("enough")
-	err := s.Each("a/", "", func(key string, value []byte) error {
+	err := s.Each("a/", func(key string, value []byte) error {
 		seen = append(seen, key+string(value))
 		if key == "a/2" {
 			return stop
@@ -120,14 +120,14 @@ func each(t *testing.T, s verifier.Store) {
 	if !errors.Is(err, stop) || !slices.Equal(seen, []string{"a/11", "a/22"}) {
 		t.Errorf("saw %v, %v", seen, err)
 	}
-	for after, want := range map[string][]string{"a/1": {"a/2", "a/3"}, "a/10": {"a/2", "a/3"}, "a/3": nil, "a": {"a/1", "a/2", "a/3"}, "b": nil} {
+	must(t, s.Each("c", func(key string, _ []byte) error { return fmt.Errorf("visited %s", key) }))
+	for from, want := range map[string]string{"": "1 2 3", "A": "1 2 3", "a/1": "1 2 3", "a/1\x00": "2 3", "a/2": "2 3", "a/3x": "", "b": ""} {
 		var seen []string
-		must(t, s.Each("a/", after, func(key string, _ []byte) error { seen = append(seen, key); return nil }))
-		if !slices.Equal(seen, want) {
-			t.Errorf("after %s: saw %v, want %v", after, seen, want)
+		must(t, s.EachFrom("a/", from, func(_ string, value []byte) error { seen = append(seen, string(value)); return nil }))
+		if got := strings.Join(seen, " "); got != want {
+			t.Errorf("from %q: saw %q, want %q", from, got, want)
 		}
 	}
-	must(t, s.Each("c", "", func(key string, _ []byte) error { return fmt.Errorf("visited %s", key) }))
 }
 
 // Rows are moved from one end to the other while others look: whoever looks sees each row once.
@@ -146,7 +146,7 @@ func eachOneMoment(t *testing.T, s verifier.Store) {
 	}()
 	for {
 		seen := 0
-		must(t, s.Each("row/", "", func(string, []byte) error { seen++; return nil }))
+		must(t, s.Each("row/", func(string, []byte) error { seen++; return nil }))
 		if seen != 1 {
 			t.Fatalf("saw %d rows of 1", seen)
 		}
@@ -161,8 +161,8 @@ func eachOneMoment(t *testing.T, s verifier.Store) {
 
 func commitWithinEach(t *testing.T, s verifier.Store) {
 	must(t, s.Commit(verifier.Batch{Set: set("due/1", "", "due/2", "", "due/3", "")}))
-	must(t, s.Each("due/", "", func(key string, _ []byte) error { return s.Commit(verifier.Batch{Delete: []string{key}}) }))
-	must(t, s.Each("due/", "", func(key string, _ []byte) error { return fmt.Errorf("%s is still there", key) }))
+	must(t, s.Each("due/", func(key string, _ []byte) error { return s.Commit(verifier.Batch{Delete: []string{key}}) }))
+	must(t, s.Each("due/", func(key string, _ []byte) error { return fmt.Errorf("%s is still there", key) }))
 }
 
 func oneOfManyWins(t *testing.T, s verifier.Store) {
@@ -234,7 +234,7 @@ func togetherOrNot(t *testing.T, s verifier.Store) {
 	}
 	wg.Wait()
 	owned := make(map[string]int)
-	must(t, s.Each("tag/", "", func(_ string, value []byte) error { owned[string(value)]++; return nil }))
+	must(t, s.Each("tag/", func(_ string, value []byte) error { owned[string(value)]++; return nil }))
 	for i := range won {
 		want := 0
 		if won[i].Load() {
@@ -293,7 +293,7 @@ func asAMap(t *testing.T, s verifier.Store) {
 			}
 		}
 		seen := make(map[string][]byte)
-		must(t, s.Each("m/", "", func(k string, v []byte) error { seen[k] = bytes.Clone(v); return nil }))
+		must(t, s.Each("m/", func(k string, v []byte) error { seen[k] = bytes.Clone(v); return nil }))
 		if !maps.EqualFunc(seen, model, bytes.Equal) {
 			t.Fatalf("step %d: %v, want %v", step, seen, model)
 		}
