@@ -71,3 +71,6 @@ func (i *Issuer) tell(tx *transaction, eventType string, data any) error {
 	}
 	return nil
 }
+
+// WebhookCounts are figures of what was sent.
+func (i *Issuer) WebhookCounts() outbox.Counts { return i.webhooks.Counts() }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/verifier/check"
 )
@@ -34,6 +33,9 @@ func (v *Verifier) Handler() http.Handler {
 func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 	var notReady *NotReadyError
 	var wrong malformed
+	if p := hookProblem(err); p != nil {
+		return p
+	}
 	switch {
 	case errors.As(err, &wrong):
 		return webapi.NewProblem(http.StatusBadRequest, "malformed", string(wrong))
@@ -73,20 +75,6 @@ func (v *Verifier) problem(c *gin.Context, err error) *webapi.Problem {
 	}
 	v.cfg.Logger.ErrorContext(c, "request failed", slog.String("path", c.FullPath()), slog.Any("error", err))
 	return webapi.NewProblem(http.StatusServiceUnavailable, string(check.Unavailable), "ledger or store did not answer; try again")
-}
-
-// resultKey is a key as RFC 7517 writes it, with what it is for.
-type resultKey struct {
-	jose.PublicKey
-	KeyID     string         `json:"kid"`
-	Use       string         `json:"use"`
-	Algorithm jose.Algorithm `json:"alg"`
-}
-
-func (v *Verifier) getKeys(c *gin.Context) {
-	key := v.cfg.ResultKey.Public()
-	c.Header("Content-Type", "application/jwk-set+json")
-	c.JSON(http.StatusOK, gin.H{"keys": []resultKey{{key, key.KeyID(), "sig", key.Algorithm()}}})
 }
 
 func (v *Verifier) getReady(c *gin.Context) {

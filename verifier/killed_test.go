@@ -45,7 +45,8 @@ func TestKilledChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.store = s
-	w.start()
+	w.withHooks()
+	go func() { t.Error(w.verifier.Run(t.Context())) }()
 	listener, err := webapi.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +77,7 @@ type killed struct {
 	dir    string
 	people int
 	list   []answerOf
+	app    *application // hears of the ends of sessions, through all kills
 
 	mu     sync.Mutex
 	taken  map[string]bool    // sessions whose wallet was told 200
@@ -91,7 +93,7 @@ type answerOf struct {
 
 // A verifier is killed at random, under load, by SIGKILL: in the end each person was verified once, in a session that has a
 // result and the tag, whoever was told 200 was verified and is told so again, and who was told that they were here before
-// were. BULLA_SOAK=1: a hundred kills.
+// were; and the application was told how each session ended, under one identifier. BULLA_SOAK=1: a hundred kills.
 func TestKilledAtRandom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -101,6 +103,7 @@ func TestKilledAtRandom(t *testing.T) {
 		kills, rng = 100, rand.New(rand.NewPCG(rand.Uint64(), 0))
 	}
 	k := &killed{t: t, dir: t.TempDir(), people: 8 * kills, taken: make(map[string]bool), used: make(map[int]bool), others: make(map[check.Code]int)}
+	k.app = newApplication(t)
 	k.prepare(4)
 	verified := 0
 	for n := range kills {
@@ -141,7 +144,8 @@ func (k *killed) prepare(sessions int) {
 		k.t.Fatal(err)
 	}
 	w.store = s
-	w.start()
+	w.withHooks()
+	w.addHook(k.t, "app", k.app)
 	for n, person := range people {
 		for range sessions {
 			k.list = append(k.list, answerOf{w.posting("subsidy", person), n})
@@ -204,7 +208,8 @@ func (k *killed) settle() {
 	defer s.Close()
 	w := newWorld(t)
 	w.store = s
-	w.start()
+	w.withHooks()
+	k.announced(w)
 	tags := make(map[string]bool)
 	if err := s.Each("tag/", func(key string, _ []byte) error { tags[key] = true; return nil }); err != nil {
 		t.Fatal(err)
@@ -247,6 +252,29 @@ func (k *killed) settle() {
 			t.Errorf("wallets were told %v", k.others)
 		}
 	}
+}
+
+// announced waits until the application was told of every session that ended, and of no other.
+func (k *killed) announced(w *world) {
+	stop := w.running()
+	defer stop()
+	want := make(map[string]verifier.State)
+	for _, a := range k.list {
+		if status := w.status(a.session); status.Final {
+			want[a.session] = status.State
+		}
+	}
+	eventually(k.t, fmt.Sprintf("told of %d ends", len(want)), func() bool { return k.app.count() >= len(want) })
+	stop()
+	for session, state := range want {
+		if got := k.app.of(session); len(got) != 1 || got[0].Type != "session."+string(state) {
+			k.t.Errorf("a session is %s, told %v", state, got)
+		}
+	}
+	if k.app.count() != len(want) {
+		k.t.Errorf("%d messages of %d ends", k.app.count(), len(want))
+	}
+	k.t.Logf("%d ends were told, %d of them more than once", len(want), k.app.copies)
 }
 
 // child is a life of the verifier.

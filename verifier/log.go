@@ -111,7 +111,7 @@ func (v *Verifier) logEnd(b *Batch, s *session, ended credential.UnixTime) error
 
 // logExpired is logEnd for a session that nobody ended before it is dropped.
 func (v *Verifier) logExpired(b *Batch, s session) error {
-	if s.Final {
+	if s.Final || s.Lapsed {
 		return nil // it is in the log
 	}
 	if s.State != Rejected {

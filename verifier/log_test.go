@@ -78,6 +78,7 @@ func TestLog(t *testing.T) {
 	if err := w.verifier.CancelPage(t.Context(), started.PageURI[strings.LastIndex(started.PageURI, "/")+1:]); err != nil {
 		t.Fatal(err)
 	}
+	w.clock.advance(time.Second) // entries of one second are in no order
 	_, request, id := w.begin("residence")
 	_ = w.verifier.Respond(t.Context(), id, verifier.Response{State: request.State, Error: "access_denied"})
 	begin("residence") // nobody answers

@@ -20,8 +20,11 @@ const (
 var errEnough = errors.New("enough")
 
 // Purge drops sessions with their results at the end of the retention that the policy promised, and unanswered ones an
-// hour after they expired. It returns how many. Tags stay until their scope is closed, entries of the log as long as configured.
+// hour after they expired, when their applications have been told. It returns how many. Tags stay until their scope is closed, entries of the log as long as configured.
 func (v *Verifier) Purge(ctx context.Context) (int, error) {
+	if _, err := v.lapse(ctx, ""); err != nil {
+		return 0, err
+	}
 	var done purged
 	err := errors.Join(v.purgeNamed(ctx), v.purgeSessions(ctx, &done), v.purgeTags(ctx, &done), v.purgeLog(ctx, &done))
 	if err := errors.Join(err, v.logPurge(done)); err != nil {
@@ -69,10 +72,15 @@ func (v *Verifier) due(now time.Time) (keys []string, err error) {
 }
 
 func parseDue(key string) (at credential.UnixTime, id string, ok bool) {
-	number, id, ok := strings.Cut(strings.TrimPrefix(key, duePrefix), "/")
+	return parseTimed(duePrefix, key)
+}
+
+// parseTimed reads a key that begins with prefix, a time and an id.
+func parseTimed(prefix, key string) (at credential.UnixTime, id string, ok bool) {
+	number, id, ok := strings.Cut(strings.TrimPrefix(key, prefix), "/")
 	n, err := strconv.ParseUint(number, 16, 63)
 	at = credential.UnixTime(n)
-	return at, id, ok && err == nil && dueKey(at, id) == key
+	return at, id, ok && err == nil && fmt.Sprintf("%s%016x/%s", prefix, n, id) == key
 }
 
 // purge drops one session. Nothing else changes a session that is due, but another verifier on the same store may drop it.

@@ -55,6 +55,9 @@ type session struct {
 	Result    string              `json:"result,omitempty"`
 	Accepted  *credential.Digest  `json:"accepted,omitempty"` // of the response that was verified: see [Response.digest]
 
+	// Lapsed says that nobody answered well in time and that the application was told so; then nothing changes any more.
+	Lapsed bool `json:"lapsed,omitempty"`
+
 	ResponseKey string `json:"response_key,omitempty"` // sealed; dropped when no response is taken any longer
 	ReturnURI   string `json:"return_uri,omitempty"`   // where the person's browser goes on, with a response code
 
@@ -158,7 +161,7 @@ func (v *Verifier) start(ctx context.Context, client string, ask Ask, add func(*
 		Absent: []string{sessionKey(s.ID), requestKey(s.RequestID), pageKey(s.Page)},
 		Set: map[string][]byte{
 			sessionKey(s.ID): row, objectKey(s.ID): []byte(object), requestKey(s.RequestID): []byte(s.ID), pageKey(s.Page): []byte(s.ID), dueKey(s.PurgeAt, s.ID): {},
-			ownKey(&s): {},
+			ownKey(&s): {}, lapseKey(s.ExpiresAt, s.ID): {},
 		},
 	}
 	if err := add(&b, started); err != nil {
@@ -216,7 +219,7 @@ func (v *Verifier) open(requestID string, now time.Time) (*stored, error) {
 		return nil, check.Refuse(check.SessionExhausted, "", nil)
 	case s.Final:
 		return nil, check.Refuse(check.SessionAnswered, "", nil)
-	case !now.Before(s.ExpiresAt.Time()):
+	case s.Lapsed || !now.Before(s.ExpiresAt.Time()):
 		return nil, check.Refuse(check.SessionExpired, "", nil)
 	}
 	return s, nil
@@ -250,9 +253,11 @@ func (v *Verifier) read(id string) (*stored, error) {
 	return s, nil
 }
 
-// replace writes a session over the row it was read from, together with the rest of a batch.
+// replace writes a session over the row it was read from, together with the rest of a batch, and tells the application if that
+// ends it.
 func (v *Verifier) replace(old *stored, next session, b Batch) error {
-	if next.Final {
+	ends := (next.Final || next.Lapsed) && !old.Final && !old.Lapsed
+	if next.Final || next.Lapsed {
 		next.ResponseKey = ""
 	}
 	next.Changes = old.Changes + 1
@@ -265,20 +270,38 @@ func (v *Verifier) replace(old *stored, next session, b Batch) error {
 	}
 	b.Same = map[string][]byte{sessionKey(old.ID): old.row}
 	b.Set[sessionKey(old.ID)] = row
-	if next.Final && !old.Final {
-		if err := v.logEnd(&b, &next, credential.UnixTimeOf(v.cfg.Clock())); err != nil {
-			return err
-		}
-	}
 	if next.PurgeAt != old.PurgeAt {
 		b.Delete = append(b.Delete, dueKey(old.PurgeAt, old.ID))
 		b.Set[dueKey(next.PurgeAt, old.ID)] = []byte{}
+	}
+	if ends {
+		if err := v.end(&b, &next); err != nil {
+			return err
+		}
 	}
 	if err := v.cfg.Store.Commit(b); err != nil {
 		return err
 	}
 	v.announce(next)
+	if ends {
+		v.webhooks.Wake()
+	}
 	return nil
+}
+
+// end adds to the batch that ends a session what follows from that: an entry of the log, and what the application is told.
+func (v *Verifier) end(b *Batch, s *session) error {
+	ended, at := *s, credential.UnixTimeOf(v.cfg.Clock())
+	if s.Lapsed {
+		if at = s.ExpiresAt; s.State != Rejected {
+			ended.State = Expired
+		}
+	}
+	b.Delete = append(b.Delete, lapseKey(s.ExpiresAt, s.ID))
+	if err := v.logEnd(b, &ended, at); err != nil {
+		return err
+	}
+	return v.announceEnd(b, &ended, at)
 }
 
 // Status is a session as its application sees it.
@@ -347,7 +370,7 @@ func (v *Verifier) statusAs(s *session, pending bool, responseCode string) (*Sta
 	case s.Final:
 	case pending:
 		status.State = Responded
-	case !v.cfg.Clock().Before(s.ExpiresAt.Time()):
+	case s.Lapsed || !v.cfg.Clock().Before(s.ExpiresAt.Time()):
 		status.Final = true
 		if s.State != Rejected {
 			status.State = Expired

@@ -21,14 +21,18 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/verifying"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/credential/tree"
+	"github.com/bulla-id/bulla/internal/egress"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/openid"
+	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -42,6 +46,10 @@ type Config struct {
 	// it at /jwks.json. They differ, so that neither can be made to sign the other's.
 	SigningKey *jose.SigningKey
 	ResultKey  *jose.SigningKey
+	// NextResultKey will sign results one day and is published ahead; nil: none. RetiredResultKeys signed before, and are published
+	// as long as what they signed is good.
+	NextResultKey     *jose.PublicKey
+	RetiredResultKeys []RetiredKey
 	// ClientIDScheme is how requests name the verifier; empty: by the registered DID. Certificates are those of the signing
 	// key, in DER, its own first, for [openid.SchemeX509Hash] only.
 	ClientIDScheme openid.ClientScheme
@@ -78,6 +86,10 @@ type Config struct {
 
 	// Responses are checked at a time, at most; more are told to come back ([ErrBusy]). 0: 1024.
 	Responses int
+	// Egress is whom webhooks may call; the zero value: port 443 of public addresses over https. WebhookRetry is for how long a
+	// message is tried; 0: three days.
+	Egress       egress.Config
+	WebhookRetry time.Duration
 	// WalletRate bounds how often one client may call the endpoints that are for wallets; the zero value: as often as it likes.
 	WalletRate webapi.RateConfig
 }
@@ -107,6 +119,8 @@ type Verifier struct {
 	proofs   *verifying.Queue
 	load     *load
 	access   *access
+	hooks    *hookRows
+	webhooks *outbox.Outbox
 
 	beat time.Duration // followBeat
 
@@ -137,6 +151,12 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	if v.access, err = newAccess(&cfg, v.base); err != nil {
 		return nil, fmt.Errorf("verifier: access to the API: %w", err)
+	}
+	if v.hooks, err = newHookRows(cfg.Store, cfg.SessionKey); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	if err := v.openWebhooks(); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	for i, data := range cfg.VerifyingKeys {
 		key, err := keys.ParseVerifyingKey(data)
@@ -194,8 +214,6 @@ func (cfg *Config) complete() error {
 		return fmt.Errorf("public URL %q is not an absolute URL without query", cfg.PublicURL)
 	case cfg.SigningKey == nil || cfg.ResultKey == nil:
 		return errors.New("signing key or result key is missing")
-	case cfg.SigningKey.Public() == cfg.ResultKey.Public():
-		return errors.New("signing key and result key are the same: use two")
 	case len(cfg.SessionKey) != SessionKeySize:
 		return fmt.Errorf("session key has %d bytes, want %d", len(cfg.SessionKey), SessionKeySize)
 	case cfg.Ledger == nil || cfg.Store == nil || cfg.AccessKey == nil:
@@ -209,7 +227,7 @@ func (cfg *Config) complete() error {
 	case cfg.ResultLifetime < time.Minute:
 		return fmt.Errorf("results live at least a minute, not %s", cfg.ResultLifetime)
 	}
-	return nil
+	return cfg.validateResultKeys()
 }
 
 // ClientID is the client_id of the verifier's requests.
@@ -240,8 +258,20 @@ func (v *Verifier) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run purges what need not be kept any longer, until ctx ends.
+// Run sends webhooks, ends sessions that nobody answered and purges what need not be kept any longer, until ctx ends, which is no
+// error. It returns one if the store failed.
 func (v *Verifier) Run(ctx context.Context) error {
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.webhooks.Run(running) })
+	group.Go(func() error { return v.lapseAll(running) })
+	group.Go(func() error { return v.purgeAll(running) })
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("verifier %s: %w", v.cfg.DID, err)
+	}
+	return nil
+}
+
+func (v *Verifier) purgeAll(ctx context.Context) error {
 	for {
 		if _, err := v.Purge(ctx); err != nil {
 			v.cfg.Logger.ErrorContext(ctx, "purge of old sessions", slog.Any("error", err))

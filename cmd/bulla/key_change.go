@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -72,24 +73,36 @@ for nothing once governance lists the new key alone.`,
 
 func keyRenewCommand() *cobra.Command {
 	var dir, which string
+	var leaked bool
 	cmd := &cobra.Command{
 		Use:   "renew",
 		Short: "Replace a key that the chain does not know: of the API, of results, or of companion credentials",
-		Long: `Run it while the office does not serve. Access tokens, or results, that the old key signed are refused from then on: make
-new tokens, and tell applications, who find the new key of results at /jwks.json.
+		Long: `Run it while the office does not serve. Access tokens that the old key signed are refused from then on: make new tokens.
+
+Results are signed by the next key from then on, which applications find at /jwks.json before it begins; the old key stays there as long
+as results that it signed are good. With --leaked both are made anew, and what they signed is refused at once.
 
 Companion credentials that the old key signed stay good: its public part is published as long as bulla key void does not end that.
 An agency that has no key of companions yet gets one.`,
 		Example: `  bulla key renew --dir land --key api
   bulla key renew --dir land --key companion
-  bulla key renew --dir city --key result`,
+  bulla key renew --dir city --key result
+  bulla key renew --dir city --key result --leaked`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			secret, err := passphrase(cmd)
 			if err != nil {
 				return err
 			}
-			if err := office.RenewKey(dir, secret, which); err != nil {
+			switch {
+			case leaked && which != "result":
+				return errors.New("--leaked is for the key result only: renew refuses what the key of the API signed as it is, and bulla key void what one of companions did")
+			case leaked:
+				err = office.ReplaceResultKeys(dir, secret)
+			default:
+				err = office.RenewKey(dir, secret, which)
+			}
+			if err != nil {
 				return err
 			}
 			return printed(cmd, map[string]string{"renewed": which}, func(out io.Writer) {
@@ -99,6 +112,7 @@ An agency that has no key of companions yet gets one.`,
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "the office's folder")
 	cmd.Flags().StringVar(&which, "key", "", "api, result or companion")
+	cmd.Flags().BoolVar(&leaked, "leaked", false, "somebody else may have the keys of results: nothing that they signed counts any longer")
 	return required(cmd, "dir", "key")
 }
 

@@ -133,7 +133,7 @@ func TestOperationsPage(t *testing.T) {
 			t.Errorf("line %d: a block of the kind %q", b.line, b.info)
 		}
 	}
-	for _, want := range []string{"library-card: verified, finally", "Resident since is", " is revoked\n", "Everything fits.", "Nothing is damaged",
+	for _, want := range []string{"library-card: verified, finally", "Resident since is", "the result is genuine", " is revoked\n", "Everything fits.", "Nothing is damaged",
 		"open, 1 tags", "the older store is refused", "library-card is closed", "nobody is asked under a closed scope"} {
 		if !strings.Contains(r.out.String(), want) {
 			t.Errorf("no command said %q", want)

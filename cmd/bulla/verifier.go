@@ -41,7 +41,7 @@ city of the dev network in the data folder, whose key store makes the access tok
 	cmd.PersistentFlags().StringVar(&f.language, "lang", defaultLanguage(), "language of what is asked and proven: zh-CN or en")
 	cmd.AddCommand(verifierPoliciesCommand(f), verifierSetCommand(), verifierAskCommand(f), verifierStatusCommand(f), verifierSessionsCommand(f), verifierCancelCommand(f), verifierVerifyCommand(f),
 		verifierBundleCommand(f), verifierCounterCommand(f), verifierScopesCommand(f), verifierCloseScopeCommand(f), verifierLogCommand(f),
-		verifierBackupCommand(f), verifierRestoredCommand())
+		verifierBackupCommand(f), verifierRestoredCommand(), verifierWebhookCommand(f))
 	return cmd
 }
 

@@ -94,6 +94,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	}
 	watch.agency = service
 	s.watchAgency(watch, o)
+	s.watchWebhooks(service.WebhookCounts)
 	at, err := url.Parse(cfg.URL)
 	if err != nil {
 		return err
@@ -201,6 +202,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		DID: cfg.DID, PublicURL: cfg.URL, Ledger: chain, Logger: o.logger(),
 		ClientIDScheme: cfg.ClientIDScheme, PlainResponses: cfg.PlainResponses, ReturnURIs: cfg.ReturnURIs, WalletRate: cfg.WalletRate, Responses: cfg.Responses,
 	}
+	party.Egress, party.WebhookRetry = cfg.egress(), time.Duration(cfg.WebhookRetry)*time.Hour
 	if party.Certificates, err = readCertificates(cfg.Certificates); err != nil {
 		return err
 	}
@@ -208,9 +210,6 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 		return err
 	}
 	if party.SigningKey, err = o.signing(secrets); err != nil {
-		return err
-	}
-	if party.ResultKey, err = signer(secrets, resultKey); err != nil {
 		return err
 	}
 	if party.AccessKey, err = signer(secrets, apiKey); err != nil {
@@ -251,11 +250,15 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	}
 	s.closers = append(s.closers, rows.Close)
 	party.Store, party.LogRetention, party.Backup = rows, cfg.logRetention(), cfg.backup(rows)
+	if err := openResultKeys(secrets, &party, s.clock()); err != nil {
+		return err
+	}
 	service, err := verifier.New(party)
 	if err != nil {
 		return err
 	}
 	s.watchParty(chain, ours, fetched, o)
+	s.watchWebhooks(service.WebhookCounts)
 	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), cfg.WalletRate, o)
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil

@@ -131,6 +131,10 @@ type VerifierConfig struct {
 	StoreRegister string `json:"store_register,omitempty"`
 	LogRetention  *int   `json:"log_retention_days,omitempty"` // of the log of sessions; 365 if left out, 0: none is kept
 	Backups       string `json:"backups,omitempty"`            // folder for copies of the store that are made while it runs
+
+	WebhookNetworks []netip.Prefix `json:"webhook_networks,omitempty"`    // as an agency's, as are the next two
+	WebhookPorts    []uint16       `json:"webhook_ports,omitempty"`       // that webhooks may call besides 443
+	WebhookRetry    int            `json:"webhook_retry_hours,omitempty"` // for how long a message is tried; 72 if left out
 }
 
 // ReadLedgerConfig reads the file of a ledger.
@@ -196,7 +200,7 @@ func (c *IssuerConfig) complete(at func(*string)) error {
 	c.Listen.resolve(at)
 	return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 		files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}, named{"verifying_key", &c.VerifyingKey}),
-		list(at, "schemas", c.Schemas), validateAccess(c.Clients, c.Provider, issuer.Roles), validateRate(&c.WalletRate), c.validateWebhooks())
+		list(at, "schemas", c.Schemas), validateAccess(c.Clients, c.Provider, issuer.Roles), validateRate(&c.WalletRate), validateWebhooks(c.egress(), c.WebhookRetry))
 }
 
 // defaultWalletRate is enough for the wallets of an office's waiting room behind one address.
@@ -217,13 +221,17 @@ func (c *IssuerConfig) egress() egress.Config {
 	return egress.Config{Allowed: c.WebhookNetworks, Ports: c.WebhookPorts}
 }
 
-func (c *IssuerConfig) validateWebhooks() error {
-	if err := c.egress().Validate(); err != nil {
+func (c *VerifierConfig) egress() egress.Config {
+	return egress.Config{Allowed: c.WebhookNetworks, Ports: c.WebhookPorts}
+}
+
+func validateWebhooks(whom egress.Config, retry int) error {
+	if err := whom.Validate(); err != nil {
 		return fmt.Errorf("webhook_networks and webhook_ports: %w", err)
 	}
 	least, most := int(outbox.MinRetry/time.Hour), int(outbox.MaxRetry/time.Hour)
-	if c.WebhookRetry != 0 && (c.WebhookRetry < least || c.WebhookRetry > most) {
-		return fmt.Errorf("webhook_retry_hours is %d: want %d to %d, or leave it out", c.WebhookRetry, least, most)
+	if retry != 0 && (retry < least || retry > most) {
+		return fmt.Errorf("webhook_retry_hours is %d: want %d to %d, or leave it out", retry, least, most)
 	}
 	return nil
 }
@@ -236,7 +244,7 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
 			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
-			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate(), c.validateKeeping(at))
+			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate(), c.validateKeeping(at), validateWebhooks(c.egress(), c.WebhookRetry))
 	})
 }
 

@@ -108,6 +108,16 @@ func TestConfigurationErrorsNameTheMember(t *testing.T) {
 	_, err = ReadVerifierConfig(path)
 	refused(t, err, "wallet_rate: a rate of 0 a second and 5 at once")
 	refused(t, err, "responses is -1")
+	write(party + `,"webhook_networks":["10.0.0.1/8"],"webhook_retry_hours":721}`)
+	_, err = ReadVerifierConfig(path)
+	refused(t, err, "webhook_networks and webhook_ports: allowed range")
+	write(party + `,"webhook_retry_hours":721}`)
+	_, err = ReadVerifierConfig(path)
+	refused(t, err, "webhook_retry_hours is 721")
+	write(party + `,"webhook_networks":["10.8.0.0/16"],"webhook_ports":[8443],"webhook_retry_hours":24}`)
+	if c, err := ReadVerifierConfig(path); err != nil || c.egress().ValidateURL("https://10.8.1.1:8443/") != nil || c.egress().ValidateURL("https://10.8.1.1:8444/") == nil {
+		t.Errorf("%+v, %v", c.egress(), err)
+	}
 	write(party + `}`)
 	if c, err := ReadVerifierConfig(path); err != nil || c.WalletRate != defaultWalletRate {
 		t.Errorf("%+v, %v", c.WalletRate, err)
@@ -177,7 +187,7 @@ func TestPageOfAlarms(t *testing.T) {
 	}
 	named := regexp.MustCompile(`(?:warning|problem|expiry)\("([a-z-]+)"|"(bulla_[a-z_]+)"`)
 	count := 0
-	for _, file := range []string{"alarms.go", "alarms_roles.go", "office.go", "agency.go", "ledger.go"} {
+	for _, file := range []string{"alarms.go", "alarms_roles.go", "office.go", "agency.go", "ledger.go", "webhooks.go"} {
 		code, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -48,10 +48,13 @@ const (
 	adminKey      = "admin"
 	recordsKey    = "records"
 	resultKey     = "result"
+	nextResult    = "result-next"
 	apiKey        = "api"
 	sessionKey    = "sessions" // of a verifier's sessions: what they keep in its store
 	companionKey  = "companion"
 	retiredKeys   = "companion-retired" // public keys, in a list
+
+	retiredResults = "result-retired" // a resultRing
 )
 
 // Public is the public part of an office's keys: what it hands to governance and others. Whoever takes one makes sure by
@@ -230,8 +233,10 @@ func makeFor(secrets *keystore.Store, p *Public, alg jose.Algorithm) (err error)
 			return err
 		}
 	case Verifier:
-		if _, err := secrets.SigningKey(resultKey, jose.ES256); err != nil {
-			return err
+		for _, name := range []string{resultKey, nextResult} {
+			if _, err := secrets.SigningKey(name, resultAlgorithm); err != nil {
+				return err
+			}
 		}
 		if _, err := secrets.SigningKey(apiKey, jose.EdDSA); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
@@ -60,13 +61,20 @@ func SwitchKey(dir, passphrase string) (Public, error) {
 	return p, secrets.Delete(nextKey)
 }
 
-// RenewKey replaces a key that the chain does not know: that of the API's tokens ("api") or, of a relying party, of its
-// results ("result"). What the old one signed is refused from the next start on. Of an agency also that of its companion
-// credentials ("companion"), which is made if there is none: what the old one signed stays good, until [VoidKey].
+// RenewKey replaces a key that the chain does not know. That of the API's tokens ("api"): what the old one signed is refused from
+// the next start on. Of a relying party, that of its results ("result") by the next one, which applications have already: what the
+// old one signed stays good until it expires; see [ReplaceResultKeys]. Of an agency, that of its companion credentials
+// ("companion"), which is made if there is none: what the old one signed stays good, until [VoidKey].
 func RenewKey(dir, passphrase, which string) error {
 	p, secrets, err := rotating(dir, passphrase)
 	if err != nil {
 		return fmt.Errorf("renew the %s key: %w", which, err)
+	}
+	if which == "result" && p.Role == Verifier {
+		if err := renewResult(secrets, time.Now()); err != nil {
+			return fmt.Errorf("renew the %s key: %w", which, err)
+		}
+		return nil
 	}
 	name, alg := apiKey, jose.EdDSA
 	switch {
@@ -77,8 +85,6 @@ func RenewKey(dir, passphrase, which string) error {
 		name, alg = companionKey, companionAlgorithm
 	case which == "api" && p.Role == Issuer:
 		name = adminKey
-	case which == "result" && p.Role == Verifier:
-		name, alg = resultKey, jose.ES256
 	case which != "api":
 		return fmt.Errorf("renew key %q: the role %s has the key api, an issuer companion, too, a verifier result", which, p.Role)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// MaxEndpoints bounds an outbox, and so how many requests are under way at a time: see batchSize.
+	// MaxEndpoints bounds an outbox, unless its configuration says otherwise.
 	MaxEndpoints = 32
 	maxSecrets   = 2 // the new one and the old one, while they are exchanged
 )
@@ -25,6 +25,8 @@ var (
 type Endpoint struct {
 	ID  string
 	URL string
+	// Owner is whose events it gets, and nobody else's: a client of the role, or empty for the role itself. It never changes.
+	Owner string
 	// Types are those of the events it gets; all if there are none.
 	Types []string
 	// Secrets are one or two. Each message is signed under all, so that a receiver can exchange its own at leisure.
@@ -33,8 +35,8 @@ type Endpoint struct {
 	Disabled bool
 }
 
-func (e Endpoint) wants(eventType string) bool {
-	return !e.Disabled && (len(e.Types) == 0 || slices.Contains(e.Types, eventType))
+func (e Endpoint) wants(event Event) bool {
+	return !e.Disabled && e.Owner == event.Owner && (len(e.Types) == 0 || slices.Contains(e.Types, event.Type))
 }
 
 func (e Endpoint) clone() Endpoint {
@@ -55,8 +57,8 @@ func (o *Outbox) Endpoints() []Endpoint {
 func (o *Outbox) AddEndpoint(e Endpoint) (Endpoint, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.endpoints) >= MaxEndpoints {
-		return Endpoint{}, fmt.Errorf("there are %d already: %w", MaxEndpoints, ErrEndpoint)
+	if err := o.room(e.Owner); err != nil {
+		return Endpoint{}, err
 	}
 	e = e.clone()
 	e.ID = "ep_" + strings.ToLower(rand.Text())
@@ -66,14 +68,31 @@ func (o *Outbox) AddEndpoint(e Endpoint) (Endpoint, error) {
 	return e, o.keepEndpoint(e)
 }
 
-// UpdateEndpoint replaces an endpoint, or returns [ErrUnknown]. To enable one sends what it did not get at once.
-func (o *Outbox) UpdateEndpoint(e Endpoint) error {
+// room needs o.mu.
+func (o *Outbox) room(owner string) error {
+	owned := 0
+	for _, e := range o.endpoints {
+		if e.Owner == owner {
+			owned++
+		}
+	}
+	if owned >= o.perOwner || len(o.endpoints) >= o.most {
+		return fmt.Errorf("there are %d already, %d of them of the owner: %w", len(o.endpoints), owned, ErrEndpoint)
+	}
+	return nil
+}
+
+// change changes an endpoint of an owner, or returns [ErrUnknown]. To enable one sends what it did not get at once.
+func (o *Outbox) change(owner, id string, do func(*Endpoint)) (Endpoint, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, ok := o.endpoints[e.ID]; !ok {
-		return ErrUnknown
+	e, ok := o.endpoints[id]
+	if !ok || e.Owner != owner {
+		return Endpoint{}, ErrUnknown
 	}
-	return o.keepEndpoint(e.clone())
+	e = e.clone()
+	do(&e)
+	return e.clone(), o.keepEndpoint(e)
 }
 
 // keepEndpoint needs o.mu.

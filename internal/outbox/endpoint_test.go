@@ -14,7 +14,7 @@ func TestEndpointsAreKept(t *testing.T) {
 	a := addEndpoint(t, o, Endpoint{URL: "https://a.example/", Types: []string{"credential.issued"}})
 	b := addEndpoint(t, o, Endpoint{URL: "https://b.example/", Secrets: []Secret{NewSecret(), NewSecret()}})
 	b.Disabled = true
-	if err := o.UpdateEndpoint(b); err != nil {
+	if err := update(o, b); err != nil {
 		t.Fatal(err)
 	}
 	c := addEndpoint(t, o, Endpoint{URL: "https://c.example/"})
@@ -53,12 +53,12 @@ func TestEndpointsAreRefused(t *testing.T) {
 			t.Errorf("add, %s: %v", name, err)
 		}
 		e.ID = kept.ID
-		if err := o.UpdateEndpoint(e); !errors.Is(err, ErrEndpoint) {
+		if err := update(o, e); !errors.Is(err, ErrEndpoint) {
 			t.Errorf("update, %s: %v", name, err)
 		}
 	}
 	kept.Secrets = nil
-	if err := o.UpdateEndpoint(kept); !errors.Is(err, ErrEndpoint) {
+	if err := update(o, kept); !errors.Is(err, ErrEndpoint) {
 		t.Errorf("update without a secret: %v", err)
 	}
 	if got := o.Endpoints(); len(got) != 1 || len(got[0].Secrets) != 1 {
@@ -71,7 +71,7 @@ func TestUnknownEndpoint(t *testing.T) {
 	_, ofLog := o.Log("ep_1")
 	_, ofDead := o.DeadMessages("ep_1", "")
 	for i, err := range []error{
-		o.UpdateEndpoint(Endpoint{ID: "ep_1", URL: "https://example.com/"}), o.RemoveEndpoint("ep_1"), o.Replay("ep_1", "msg_1"),
+		update(o, Endpoint{ID: "ep_1", URL: "https://example.com/"}), o.RemoveEndpoint("ep_1"), o.Replay("ep_1", "msg_1"),
 		ofLog, ofDead,
 	} {
 		if !errors.Is(err, ErrUnknown) {
@@ -94,7 +94,7 @@ func TestEndpointsAreFew(t *testing.T) {
 func TestStoreThatFails(t *testing.T) {
 	for name, change := range map[string]func(o *Outbox, e Endpoint) error{
 		"add":    func(o *Outbox, e Endpoint) error { _, err := o.AddEndpoint(e); return err },
-		"update": func(o *Outbox, e Endpoint) error { e.URL = "https://other.example/"; return o.UpdateEndpoint(e) },
+		"update": func(o *Outbox, e Endpoint) error { e.URL = "https://other.example/"; return update(o, e) },
 		"remove": func(o *Outbox, e Endpoint) error { return o.RemoveEndpoint(e.ID) },
 	} {
 		store := newMemory()

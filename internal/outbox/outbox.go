@@ -11,6 +11,7 @@
 package outbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -55,7 +56,9 @@ type Config struct {
 	Egress egress.Config // whom it may call
 	// RetryFor is for how long a message is tried, from the event on; 0: [DefaultRetry]. One that waits already keeps its own.
 	RetryFor time.Duration
-	Logger   *slog.Logger // nil: nothing is logged. Payloads, URLs and secrets never are.
+	// Endpoints is how many there may be in all, PerOwner how many of one owner; 0: MaxEndpoints.
+	Endpoints, PerOwner int
+	Logger              *slog.Logger // nil: nothing is logged. Payloads, URLs and secrets never are.
 }
 
 // Outbox sends messages to endpoints. It is safe for concurrent use; a store has one.
@@ -66,6 +69,10 @@ type Outbox struct {
 	client *http.Client
 	retry  time.Duration
 	logger *slog.Logger
+
+	most, perOwner int
+
+	arrived, failed, givenUp atomic.Uint64
 
 	view    atomic.Pointer[[]Endpoint] // written by publish
 	wake    chan struct{}
@@ -91,14 +98,18 @@ func New(cfg Config) (*Outbox, error) {
 	if cfg.RetryFor < MinRetry || cfg.RetryFor > MaxRetry {
 		return nil, fmt.Errorf("outbox: to try for %s: want %s to %s", cfg.RetryFor, MinRetry, MaxRetry)
 	}
+	if cfg.Endpoints < 0 || cfg.PerOwner < 0 {
+		return nil, errors.New("outbox: a number of endpoints is negative")
+	}
 	for _, name := range cfg.Types {
 		if !isType(name) {
 			return nil, fmt.Errorf("outbox: %.80q is not the type of an event", name)
 		}
 	}
 	o := &Outbox{
-		store: cfg.Store, types: slices.Clone(cfg.Types), egress: cfg.Egress, client: client, retry: cfg.RetryFor, logger: cfg.Logger,
+		store: cfg.Store, types: slices.Sorted(slices.Values(cfg.Types)), egress: cfg.Egress, client: client, retry: cfg.RetryFor, logger: cfg.Logger,
 		wake: make(chan struct{}, 1), endpoints: make(map[string]Endpoint), logs: make(map[string][]Attempt),
+		most: cmp.Or(cfg.Endpoints, MaxEndpoints), perOwner: cmp.Or(cfg.PerOwner, MaxEndpoints),
 	}
 	if o.logger == nil {
 		o.logger = slog.New(slog.DiscardHandler)
@@ -143,7 +154,8 @@ func isType(name string) bool {
 
 // Event is what happened.
 type Event struct {
-	Type string
+	Type  string
+	Owner string // whose endpoints are told: see [Endpoint.Owner]
 	// Data is encoded as JSON, at most 32 KiB with its frame. It should name things, not describe people: receivers ask for
 	// the rest.
 	Data any
@@ -172,7 +184,7 @@ func (o *Outbox) Add(rows map[string][]byte, e Event) error {
 		Created: now.UnixMilli(), Deadline: now.Add(o.retry).UnixMilli(),
 	}
 	for _, endpoint := range *o.view.Load() {
-		if endpoint.wants(e.Type) {
+		if endpoint.wants(e) {
 			rows[keyDue(endpoint.ID, now, d.ID)] = encode(d)
 		}
 	}

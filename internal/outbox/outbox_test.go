@@ -88,8 +88,8 @@ func TestAddRefuses(t *testing.T) {
 	for name, e := range map[string]Event{
 		"unknown type": {Type: "credential.lost"},
 		"no type":      {},
-		"too long":     {testTypes[0], strings.Repeat("x", maxPayload)},
-		"not JSON":     {testTypes[0], make(chan int)},
+		"too long":     {Type: testTypes[0], Data: strings.Repeat("x", maxPayload)},
+		"not JSON":     {Type: testTypes[0], Data: make(chan int)},
 	} {
 		rows := make(map[string][]byte)
 		if err := o.Add(rows, e); err == nil || len(rows) != 0 {
@@ -104,7 +104,7 @@ func TestNothingWithoutItsCommit(t *testing.T) {
 	o := open(t, store)
 	addEndpoint(t, o, Endpoint{URL: r.URL})
 	run(t, o)
-	if err := o.Add(make(map[string][]byte), Event{"credential.revoked", "given up"}); err != nil {
+	if err := o.Add(make(map[string][]byte), Event{Type: "credential.revoked", Data: "given up"}); err != nil {
 		t.Fatal(err)
 	}
 	o.Wake()
@@ -149,7 +149,7 @@ func TestRotation(t *testing.T) {
 		{[]Secret{fresh}, []Secret{fresh}, []Secret{old}},
 	} {
 		e.Secrets = c.secrets
-		if err := o.UpdateEndpoint(e); err != nil {
+		if err := update(o, e); err != nil {
 			t.Fatal(err)
 		}
 		happen(t, o, store, "x")
@@ -217,7 +217,7 @@ func failOnce(t *testing.T, failAt int, wrote bool) bool {
 	go func() { ended <- o.Run(ctx) }()
 	for i := range 3 {
 		rows := map[string][]byte{fmt.Sprintf("change/%d", i): {}}
-		if err := o.Add(rows, Event{"credential.revoked", fmt.Sprintf("change/%d", i)}); err != nil {
+		if err := o.Add(rows, Event{Type: "credential.revoked", Data: fmt.Sprintf("change/%d", i)}); err != nil {
 			t.Fatal(err)
 		}
 		if store.Commit(rows) == nil {

@@ -21,13 +21,14 @@ const last = "/~"
 
 type endpointRow struct {
 	URL      string   `json:"url"`
+	Owner    string   `json:"owner,omitempty"`
 	Types    []string `json:"types,omitempty"`
 	Secrets  []string `json:"secrets"`
 	Disabled bool     `json:"disabled,omitempty"`
 }
 
 func encodeEndpoint(e Endpoint) []byte {
-	row := endpointRow{URL: e.URL, Types: e.Types, Disabled: e.Disabled}
+	row := endpointRow{URL: e.URL, Owner: e.Owner, Types: e.Types, Disabled: e.Disabled}
 	for _, s := range e.Secrets {
 		row.Secrets = append(row.Secrets, s.Reveal())
 	}
@@ -39,7 +40,7 @@ func decodeEndpoint(id string, data []byte) (Endpoint, error) {
 	if err := decode(tableEndpoint, data, &row); err != nil {
 		return Endpoint{}, err
 	}
-	e := Endpoint{ID: id, URL: row.URL, Types: row.Types, Disabled: row.Disabled}
+	e := Endpoint{ID: id, URL: row.URL, Owner: row.Owner, Types: row.Types, Disabled: row.Disabled}
 	for _, text := range row.Secrets {
 		s, err := ParseSecret(text)
 		if err != nil {

@@ -6,14 +6,16 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
 	// batchSize is how many messages are under way to an endpoint at a time. Each endpoint has its own batch, so none waits
-	// for another; there are at most MaxEndpoints batches.
+	// for another, unless maxBusy of them have one: then they take turns.
 	batchSize = 8
+	maxBusy   = 32
 	// maxIdle bounds how long a forgotten Wake can hold up a message.
 	maxIdle       = time.Minute
 	purgeInterval = time.Hour
@@ -45,7 +47,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer o.running.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &runner{o: o, busy: make(map[string]Endpoint), pace: make(map[string]*pace), done: make(chan batch, MaxEndpoints)}
+	r := &runner{o: o, busy: make(map[string]Endpoint), pace: make(map[string]*pace), done: make(chan batch, maxBusy)}
 	err := r.loop(ctx)
 	cancel()
 	defer o.client.CloseIdleConnections()
@@ -61,6 +63,7 @@ type runner struct {
 	busy   map[string]Endpoint // whose batches are under way
 	pace   map[string]*pace
 	done   chan batch // has room for all of them
+	last   string     // whose turn it was
 	purged time.Time
 }
 
@@ -111,8 +114,8 @@ func (r *runner) start(ctx context.Context) (time.Time, error) {
 		}
 		r.purged = now
 	}
-	for _, e := range *r.o.view.Load() {
-		if _, busy := r.busy[e.ID]; busy || e.Disabled || len(r.busy) >= MaxEndpoints {
+	for _, e := range r.turns() {
+		if _, busy := r.busy[e.ID]; busy || e.Disabled || len(r.busy) >= maxBusy {
 			continue
 		}
 		if p := r.paceOf(e); p.until.After(now) {
@@ -124,13 +127,23 @@ func (r *runner) start(ctx context.Context) (time.Time, error) {
 			return next, err
 		}
 		if len(b.keys) > 0 {
-			r.busy[e.ID] = e
+			r.busy[e.ID], r.last = e, e.ID
 			go func() { r.done <- r.o.send(ctx, b) }()
 		} else if !later.IsZero() {
 			next = earlier(next, later)
 		}
 	}
 	return next, nil
+}
+
+// turns are all endpoints, beginning behind the one that was sent something last.
+func (r *runner) turns() []Endpoint {
+	all := *r.o.view.Load()
+	next, found := slices.BinarySearchFunc(all, r.last, func(e Endpoint, id string) int { return strings.Compare(e.ID, id) })
+	if found {
+		next++
+	}
+	return slices.Concat(all[next:], all[:next])
 }
 
 func (r *runner) paceOf(e Endpoint) *pace {
@@ -224,6 +237,7 @@ func (o *Outbox) record(b batch) error {
 	now := time.Now()
 	rows := make(map[string][]byte)
 	log := slices.Clone(o.logs[e.ID])
+	var arrived, failed, givenUp uint64
 	for i, out := range b.outcomes {
 		if out.code == codeInterrupted {
 			continue
@@ -232,8 +246,14 @@ func (o *Outbox) record(b batch) error {
 		d.Attempts++
 		rows[b.keys[i]] = nil
 		log = append(log, Attempt{now.Unix(), d.ID, d.Type, d.Attempts, out.status, out.code})
-		if !out.arrived() {
-			o.postpone(rows, e.ID, d, out, now)
+		switch {
+		case out.arrived():
+			arrived++
+		case o.postpone(rows, e.ID, d, out, now):
+			failed++
+		default:
+			failed++
+			givenUp++
 		}
 		// SPEC: 410 says that nothing shall be sent there any more. Of a URL that was changed meanwhile it says nothing.
 		if out.code == codeGone && e.URL == b.endpoint.URL {
@@ -250,6 +270,9 @@ func (o *Outbox) record(b batch) error {
 		return err
 	}
 	o.logs[e.ID] = log
+	o.arrived.Add(arrived)
+	o.failed.Add(failed)
+	o.givenUp.Add(givenUp)
 	if e.Disabled != o.endpoints[e.ID].Disabled {
 		o.endpoints[e.ID] = e
 		o.publish()
@@ -258,15 +281,35 @@ func (o *Outbox) record(b batch) error {
 	return nil
 }
 
-// postpone puts a message that did not arrive where it belongs.
-func (o *Outbox) postpone(rows map[string][]byte, endpoint string, d delivery, out outcome, now time.Time) {
+// postpone puts a message that did not arrive where it belongs, and says whether it is tried again.
+func (o *Outbox) postpone(rows map[string][]byte, endpoint string, d delivery, out outcome, now time.Time) bool {
 	next := now.Add(max(backoff(d.Attempts), out.retryAfter))
 	if out.code == codeGone || next.UnixMilli() > d.Deadline {
 		d.Died = now.UnixMilli()
 		rows[keyDead(endpoint, d.ID)] = encode(d)
 		o.logger.Warn("webhook is given up", slog.String("endpoint", endpoint), slog.String("message", d.ID),
 			slog.Int("attempts", d.Attempts), slog.String("code", string(out.code)))
-		return
+		return false
 	}
 	rows[keyDue(endpoint, next, d.ID)] = encode(d)
+	return true
+}
+
+// Counts are figures of an outbox since it was opened, and of its endpoints now.
+type Counts struct {
+	Arrived, Failed     uint64 // attempts
+	GivenUp             uint64 // messages
+	Endpoints, Disabled int
+}
+
+// Counts are the figures of now.
+func (o *Outbox) Counts() Counts {
+	c := Counts{Arrived: o.arrived.Load(), Failed: o.failed.Load(), GivenUp: o.givenUp.Load()}
+	for _, e := range *o.view.Load() {
+		c.Endpoints++
+		if e.Disabled {
+			c.Disabled++
+		}
+	}
+	return c
 }

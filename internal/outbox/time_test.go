@@ -150,7 +150,7 @@ func TestGone(t *testing.T) {
 
 		due := len(store.keys(tableDue))
 		status = 200
-		if err := o.UpdateEndpoint(e); err != nil {
+		if err := update(o, e); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Hour)
@@ -172,7 +172,7 @@ func TestGoneElsewhere(t *testing.T) {
 		happen(t, o, store, "x")
 		synctest.Wait()
 		e.URL = "https://other.example/"
-		if err := o.UpdateEndpoint(e); err != nil {
+		if err := update(o, e); err != nil {
 			t.Fatal(err)
 		}
 		pass(10 * time.Second)
@@ -294,7 +294,7 @@ func TestPurge(t *testing.T) {
 		happen(t, o, store, "waits")
 		synctest.Wait()
 		e.Disabled = true
-		if err := o.UpdateEndpoint(e); err != nil {
+		if err := update(o, e); err != nil {
 			t.Fatal(err)
 		}
 		count := func() int { return len(store.keys(tableDead)) + len(store.keys(tableDue)) }

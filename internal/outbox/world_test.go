@@ -134,11 +134,17 @@ func addEndpoint(t *testing.T, o *Outbox, e Endpoint) Endpoint {
 	return e
 }
 
+// update replaces an endpoint.
+func update(o *Outbox, e Endpoint) error {
+	_, err := o.change(e.Owner, e.ID, func(was *Endpoint) { *was = e.clone() })
+	return err
+}
+
 // happen commits an event with a row of its own.
 func happen(t *testing.T, o *Outbox, store Store, data string) {
 	t.Helper()
 	rows := map[string][]byte{"change/" + data: []byte(data)}
-	if err := o.Add(rows, Event{"credential.revoked", data}); err != nil {
+	if err := o.Add(rows, Event{Type: "credential.revoked", Data: data}); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Commit(rows); err != nil {
