@@ -31,6 +31,8 @@ func (v *Verifier) Handler() http.Handler {
 	e.POST("/v1/validate", v.cfg.Authority.Require(ScopeValidate), v.postValidate)
 	e.GET("/v1/sessions/:id", v.cfg.Authority.Require(ScopeRead), v.getSession)
 
+	v.servePolicies(e)
+
 	v.serveWallets(e.Group("/oid4vp", allowAnyOrigin, webapi.NewRate(v.cfg.WalletRate, v.cfg.Clock).Limit))
 
 	e.GET("/jwks.json", v.getKeys)

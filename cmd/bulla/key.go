@@ -188,7 +188,7 @@ a relying party's: ` + strings.Join(verifierScopes, ", ") + `.`,
 	return required(cmd, "role", "config", "client")
 }
 
-var verifierScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate}
+var verifierScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate, verifier.ScopePolicies}
 
 // scopesOf are the scopes that the API of a role knows.
 var scopesOf = map[office.Role][]string{office.Issuer: issuer.Scopes, office.Verifier: verifierScopes}

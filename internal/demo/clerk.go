@@ -118,7 +118,7 @@ func (n *Network) counter(did string) (*Counter, error) {
 	return &Counter{Access{DID: did, URL: v.URL, Client: counterClient, Token: token}}, err
 }
 
-var counterScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate}
+var counterScopes = []string{verifier.ScopeWrite, verifier.ScopeRead, verifier.ScopeValidate, verifier.ScopePolicies}
 
 // ResultKeys are the keys that the verifier signs results with.
 func (c *Counter) ResultKeys(ctx context.Context) ([]jose.PublicKey, error) {
