@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -34,5 +35,22 @@ func NewBundle(ctx context.Context, chain *client.Client, request string, respon
 	if err != nil {
 		return nil, fmt.Errorf("make a bundle: %w", err)
 	}
-	return &offline.Bundle{Version: 1, Request: request, Response: response, Chain: excerpt}, nil
+	sets, err := carried(ctx, chain, asked.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("make a bundle: %w", err)
+	}
+	return &offline.Bundle{Version: offline.VersionWith(len(sets)), Request: request, Response: response, Chain: excerpt, Sets: sets}, nil
+}
+
+// carried reads from the chain the sets that policies name.
+func carried(ctx context.Context, chain *client.Client, policies ...*policy.Policy) ([]policy.SetDocument, error) {
+	var sets []policy.SetDocument
+	for _, digest := range policy.NamedSets(policies...) {
+		set, err := chain.Set(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, set.Document())
+	}
+	return sets, nil
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/verifier/counter"
+	"github.com/bulla-id/bulla/verifier/offline"
 )
 
 // CounterCopy reads from the chain what a counter of a verifier takes with it: the verifier's registered policies, as far as a
-// counter may ask by them, and the seals that the longest of their freshnesses reaches back to.
+// counter may ask by them, with the sets that they name, and the seals that the longest of their freshnesses reaches back to.
 func CounterCopy(ctx context.Context, chain *client.Client, did string, now time.Time) (*counter.Copy, error) {
 	view, err := chain.Update(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("copy the chain for a counter: %w", err)
 	}
-	c := &counter.Copy{Version: 1, Policies: []*policy.Policy{}}
+	c := &counter.Copy{Policies: []*policy.Policy{}}
 	freshness := 0
 	for _, registered := range view.Registry.Policies {
 		if registered.Verifier != did {
@@ -39,6 +40,10 @@ func CounterCopy(ctx context.Context, chain *client.Client, did string, now time
 	if len(c.Policies) == 0 {
 		return nil, fmt.Errorf("%s has registered no policy that a counter may ask by", did)
 	}
+	if c.Sets, err = carried(ctx, chain, c.Policies...); err != nil {
+		return nil, fmt.Errorf("copy the chain for a counter: %w", err)
+	}
+	c.Version = offline.VersionWith(len(c.Sets))
 	skew := time.Duration(view.Genesis.ClockSkewSeconds) * time.Second
 	if c.Chain, err = chain.Excerpt(ctx, view, now.Add(-time.Duration(freshness)*time.Second), now.Add(skew), 0); err != nil {
 		return nil, fmt.Errorf("copy the chain for a counter: %w", err)

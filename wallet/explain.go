@@ -62,6 +62,9 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 	if genesis.Dev {
 		e.Notices = append(e.Notices, fmt.Sprintf(t.dev, genesis.Network))
 	}
+	if _, ok := r.AtCounter(); ok && r.sets != nil {
+		e.Notices = append(e.Notices, t.askedSets)
+	}
 	doc := w.vault.read()
 	for i := range r.queries {
 		q := &r.queries[i]
