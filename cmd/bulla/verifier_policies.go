@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
-	"github.com/bulla-id/bulla/internal/demo"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -74,7 +72,7 @@ func (f *verifierFlags) policies(ctx context.Context) ([]publicPolicy, error) {
 		}
 		only = did
 	}
-	chain, profile, view, err := f.chain(ctx)
+	chain, profile, view, err := f.chain(ctx, f.profilePath(""))
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +94,8 @@ func (f *verifierFlags) policies(ctx context.Context) ([]publicPolicy, error) {
 	return list, nil
 }
 
-// chain is the newest view of the chain whose profile is in the data folder.
-func (f *verifierFlags) chain(ctx context.Context) (*client.Client, client.Profile, *client.View, error) {
-	path := filepath.Join(f.api.data, demo.ProfileFile)
+// chain is the newest view of the chain that a profile is of.
+func (f *verifierFlags) chain(ctx context.Context, path string) (*client.Client, client.Profile, *client.View, error) {
 	profile, err := client.ReadProfile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, profile, nil, fmt.Errorf("there is no chain profile %s: give the folder of a dev network with --data (bulla serve --dev makes one)", path)

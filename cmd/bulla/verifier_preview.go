@@ -19,7 +19,7 @@ const maxSchemaFile = 256 << 10
 // previewFlags say what a policy is previewed with.
 type previewFlags struct {
 	*verifierFlags
-	at            string
+	at, profile   string
 	schemas, sets []string // files
 }
 
@@ -32,10 +32,11 @@ func verifierPreviewCommand(v *verifierFlags) *cobra.Command {
 of each claim an answer leaves. Warnings are what the policy's author should be sure of: a claim that is pinned down to a value
 or a short interval, few issuers, a tag that links visits, a long retention, late revocations. They refuse nothing.
 
-Schemas, the standing of issuers, and sets are read from the chain of the data folder. With --schema no chain is read: issuers are
+Schemas, the standing of issuers, and sets are read from the chain of the data folder or of --chain. With --schema no chain is read: issuers are
 named by their DIDs, and taken to be in good standing.`,
 		Example: `  bulla verifier preview residency.json
   bulla verifier preview residency.json --lang zh-CN --at 2027-03-01
+  bulla verifier preview residency.json --chain chain.json --set counties.json
   bulla verifier preview residency.json --json | jq '.warnings'
   bulla verifier preview residency.json --schema residence.json --set counties.json`,
 		Args: cobra.ExactArgs(1),
@@ -48,6 +49,7 @@ named by their DIDs, and taken to be in good standing.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.at, "at", "", "the date in question, as 2027-03-01, or time, as 2027-03-01T09:30:00Z (default: now)")
+	cmd.Flags().StringVar(&f.profile, "chain", "", "profile of the chain (default: chain.json in the data folder)")
 	cmd.Flags().StringArrayVar(&f.schemas, "schema", nil, "file of a schema that the policy names, instead of a chain")
 	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "file of a set that the policy names and that is not on the chain yet")
 	return cmd
@@ -100,7 +102,7 @@ func (f *previewFlags) surroundings(cmd *cobra.Command, p *policy.Policy) (polic
 
 // onChain reads what the chain says, and those sets that no file has.
 func (f *previewFlags) onChain(ctx context.Context, p *policy.Policy, sets []*policy.Set) (policy.Surroundings, error) {
-	chain, _, view, err := f.chain(ctx)
+	chain, _, view, err := f.chain(ctx, f.profilePath(f.profile))
 	if err != nil {
 		return policy.Surroundings{}, err
 	}
