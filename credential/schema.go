@@ -159,6 +159,14 @@ func (s *Schema) ID() (Element, error) {
 	return Hash(tagSchema, s.WithoutDisplay())
 }
 
+// Title is the kind's name for people, or its type if there is none.
+func (s *Schema) Title(language string) string {
+	if s.Display != nil && s.Display.In(language) != "" {
+		return s.Display.In(language)
+	}
+	return s.Type
+}
+
 // Slot finds a claim by name.
 func (s *Schema) Slot(name string) (int, bool) {
 	i := slices.IndexFunc(s.Claims, func(c ClaimType) bool { return c.Name == name })

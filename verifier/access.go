@@ -17,6 +17,8 @@ const (
 	ScopeRead  = "verifier:sessions.read"
 	// ScopeValidate is for those who have a response checked that no session waits for.
 	ScopeValidate = "verifier:validate"
+	// ScopePolicies is for those who look at the verifier's policies.
+	ScopePolicies = "verifier:policies.read"
 	// ScopeWebhooks lets an application say where the ends of its own sessions are announced.
 	ScopeWebhooks = "verifier:webhooks.write"
 )
@@ -32,19 +34,19 @@ const (
 
 // Scopes are those of applications, KeeperScopes those of who keeps the verifier.
 var (
-	Scopes       = []string{ScopeWrite, ScopeRead, ScopeValidate, ScopeWebhooks}
+	Scopes       = []string{ScopeWrite, ScopeRead, ScopeValidate, ScopePolicies, ScopeWebhooks}
 	KeeperScopes = []string{ScopeLog, ScopeLogAll, ScopeScopes, ScopeClose, ScopeBackups}
 )
 
 // Roles are the scopes of the software that a relying party lets in.
 var Roles = map[string][]string{
-	"application": {ScopeWrite, ScopeRead, ScopeWebhooks, ScopeLog},
+	"application": {ScopeWrite, ScopeRead, ScopePolicies, ScopeWebhooks, ScopeLog},
 	"validator":   {ScopeValidate},
 	"keeper":      KeeperScopes,
 }
 
 var scopeTexts = map[string]string{
-	ScopeWrite: "Start and cancel sessions", ScopeRead: "Read one's own sessions", ScopeValidate: "Have responses checked", ScopeWebhooks: "Say where the ends of one's own sessions are announced",
+	ScopeWrite: "Start and cancel sessions", ScopeRead: "Read one's own sessions", ScopeValidate: "Have responses checked", ScopePolicies: "List and preview policies", ScopeWebhooks: "Say where the ends of one's own sessions are announced",
 	ScopeLog: "Read the log of one's own sessions", ScopeLogAll: "Read the whole log", ScopeScopes: "List the scopes that count",
 	ScopeClose: "Close a scope for good", ScopeBackups: "Have the store copied",
 }

@@ -44,7 +44,7 @@ func TestTokensForSoftware(t *testing.T) {
 	grant := url.Values{"grant_type": {"client_credentials"}}
 
 	got := decode[oauth.TokenResponse](t, w.form(grant, "bank", secret), 200)
-	if got.TokenType != "Bearer" || got.Scope != "verifier:sessions.write verifier:sessions.read verifier:webhooks.write verifier:log.read" {
+	if got.TokenType != "Bearer" || got.Scope != strings.Join(verifier.Roles["application"], " ") {
 		t.Errorf("%+v", got)
 	}
 	started := decode[verifier.Started](t, w.call("POST", "/v1/sessions", got.AccessToken, "", wanted), 201)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -34,5 +35,21 @@ func NewBundle(ctx context.Context, chain *client.Client, request string, respon
 	if err != nil {
 		return nil, fmt.Errorf("make a bundle: %w", err)
 	}
-	return &offline.Bundle{Version: 1, Request: request, Response: response, Chain: excerpt}, nil
+	sets, _, err := carried(ctx, chain, asked.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("make a bundle: %w", err)
+	}
+	return &offline.Bundle{Version: offline.VersionWith(len(sets)), Request: request, Response: response, Chain: excerpt, Sets: sets}, nil
+}
+
+// carried reads from the chain the sets that policies name, and their size together. The client keeps those that it read.
+func carried(ctx context.Context, chain *client.Client, policies ...*policy.Policy) (sets []policy.SetDocument, size int, err error) {
+	for _, digest := range policy.NamedSets(policies...) {
+		set, err := chain.Set(ctx, digest)
+		if err != nil {
+			return nil, 0, err
+		}
+		sets, size = append(sets, set.Document()), size+len(set.Canonical())
+	}
+	return sets, size, nil
 }

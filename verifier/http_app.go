@@ -26,12 +26,13 @@ func (v *Verifier) mountApp(e *gin.Engine) {
 	a := &appAPI{v, webapi.OpenAPI(e, e.Group(AppPath), webapi.Description{
 		Title: "Bulla verifier: " + v.cfg.DID, Version: "1", URL: v.base + AppPath, TokenURL: v.base + tokenPath, Malformed: "malformed",
 		Text:   "A relying party's applications ask people for proofs by a registered policy, and read the signed results.",
-		Scopes: scopeTexts, Tags: []string{"Sessions", "Validation", "Webhooks", "Keeping"},
+		Scopes: scopeTexts, Tags: []string{"Sessions", "Validation", "Policies", "Webhooks", "Keeping"},
 	})}
 	a.mountSessions()
 	a.mountReading()
 	a.mountList()
 	a.mountValidation()
+	a.mountPolicies()
 	a.mountWebhooks()
 	a.mountKeeping()
 	v.mountTokens(e)

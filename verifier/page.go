@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -18,8 +17,9 @@ type Visit struct {
 	Verifier    credential.Text
 	DID         string
 	Policy      *policy.Policy
-	Facts       map[string][]string // by language: what is to be proven
-	Shown       map[string][]string // by language: what we see, and whether visits can be linked
+	Facts       map[string][]string          // by language: what is to be proven
+	Shown       map[string][]string          // by language: what we see, and whether visits can be linked
+	Narrows     map[string][]policy.Narrowed // by language: what the answer narrows down
 	RequestLink string
 	ExpiresAt   time.Time
 	Dev         bool
@@ -57,14 +57,14 @@ func (v *Verifier) Visit(ctx context.Context, page string) (*Visit, error) {
 		return nil, fmt.Errorf("page of a session: %w", err)
 	}
 	visit := &Visit{
-		DID: v.cfg.DID, Policy: asked.Policy, Facts: make(map[string][]string), Shown: make(map[string][]string), RequestLink: v.requestLink(&s.session),
+		DID: v.cfg.DID, Policy: asked.Policy, Facts: make(map[string][]string), Shown: make(map[string][]string), Narrows: make(map[string][]policy.Narrowed), RequestLink: v.requestLink(&s.session),
 		ExpiresAt: s.ExpiresAt.Time(), Dev: view.Genesis.Dev, Progress: *progress,
 	}
 	if us, ok := view.Registry.Verifier(v.cfg.DID); ok {
 		visit.Verifier = us.Name
 	}
 	for _, language := range policy.Languages() {
-		if visit.Facts[language], visit.Shown[language], err = v.explain(view, asked, language); err != nil {
+		if visit.Facts[language], visit.Shown[language], visit.Narrows[language], err = v.explain(view, asked, language); err != nil {
 			return nil, fmt.Errorf("page of a session: %w", err)
 		}
 	}
@@ -111,45 +111,27 @@ func (v *Verifier) ofPage(page string) (*stored, error) {
 }
 
 // explain puts all that is asked into the words of one language, each sentence once.
-func (v *Verifier) explain(view *client.View, asked *check.Asked, language string) (facts, shown []string, err error) {
-	name := func(did string) string {
-		if issuer, ok := view.Registry.Issuer(did); ok {
-			return issuer.Name.In(language)
-		}
-		return did
-	}
+func (v *Verifier) explain(view *client.View, asked *check.Asked, language string) (facts, shown []string, narrows []policy.Narrowed, err error) {
+	around := v.surroundings(view)
 	for i := range asked.Request.Query.Credentials {
-		s := &asked.Request.Query.Credentials[i].Meta.Statement
-		schema, ok := view.Registry.Schema(s.Schema)
-		if !ok {
-			return nil, nil, errors.New("a schema that was asked for is no longer on the chain")
-		}
-		accepted, err := s.Accepted(v.sets)
+		q, err := around.Query(&asked.Request.Query.Credentials[i].Meta.Statement, language)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		good, err := view.Registry.InGoodStanding(s.Schema, accepted)
-		if err != nil {
-			return nil, nil, err
-		}
-		e, err := s.Explain(policy.Context{Schema: &schema.Schema, Sets: v.sets, Issuers: good}, name, language)
-		if err != nil {
-			return nil, nil, err
-		}
-		facts, shown = append(facts, e.Facts...), append(shown, e.Shown...)
-		if e.Companion != "" {
-			shown = append(shown, e.Companion)
+		facts, shown, narrows = append(facts, q.Facts...), append(shown, q.Shown...), append(narrows, q.Narrows...)
+		if q.Companion != "" {
+			shown = append(shown, q.Companion)
 		}
 	}
-	return unique(facts), unique(shown), nil
+	return unique(facts), unique(shown), unique(narrows), nil
 }
 
-func unique(lines []string) (out []string) {
-	seen := make(map[string]bool)
-	for _, line := range lines {
-		if !seen[line] {
-			seen[line] = true
-			out = append(out, line)
+func unique[T comparable](list []T) (out []T) {
+	seen := make(map[T]bool)
+	for _, x := range list {
+		if !seen[x] {
+			seen[x] = true
+			out = append(out, x)
 		}
 	}
 	return out

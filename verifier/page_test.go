@@ -3,6 +3,7 @@ package verifier_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,12 @@ func TestVisit(t *testing.T) {
 		t.Errorf("%+v", visit)
 	}
 	for _, language := range []string{"en", "zh-CN"} {
-		if len(visit.Facts[language]) == 0 || len(visit.Shown[language]) == 0 {
+		preview, err := w.verifier.PreviewPolicy(t.Context(), "residence", w.clock.Now(), language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := preview.Queries[0] // is what people read
+		if !slices.Equal(visit.Facts[language], q.Facts) || !slices.Equal(visit.Shown[language], q.Shown) || !slices.Equal(visit.Narrows[language], q.Narrows) || len(q.Narrows) != 5 {
 			t.Errorf("%s: %+v", language, visit)
 		}
 	}

@@ -32,6 +32,7 @@ func TestAnswer(t *testing.T) {
 	for _, want := range []string{
 		"bank.example", "registered on the chain", "a loan", "30 days", "Resident since", "at least 2 years ago", "310101",
 		"area is at least 500", "sees the value of: commune", "pseudonym", "everyone who ever held it", "at most 601 seconds",
+		"  · What the answer narrows down:\n", "Resident since: ", "possible days remain", "    ! commune: the verifier sees the value", "can be linked by your pseudonym",
 		"only 2 live credentials", "development chain", "has learned nothing", "commune is Igny", "4 live credentials",
 	} {
 		if !strings.Contains(text, want) {
@@ -39,7 +40,7 @@ func TestAnswer(t *testing.T) {
 		}
 	}
 	chinese := strings.Join(ledgertest.Must(person.Explain(r, candidates, choice, "zh-CN"))(t).Lines(), "\n")
-	for _, want := range []string{"贷款", "居住起始日", "开发链", "撤销最迟在 601 秒内", "此前未从您处得知"} {
+	for _, want := range []string{"贷款", "居住起始日", "开发链", "撤销最迟在 601 秒内", "此应答将范围缩小为", "此前未从您处得知"} {
 		if !strings.Contains(chinese, want) {
 			t.Errorf("the explanation does not say %q:\n%s", want, chinese)
 		}

@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func IsCounterRequest(link string) bool {
 
 // ReadCounter reads the request of a counter and checks all of it: made under a pass of a registered verifier, asking
 // exactly what the registered policy says as of now, for verifying keys that the chain lists, nothing that counts once, and
-// not answered before. The policy is read from the chain; nothing is sent to the verifier.
+// not answered before. The policy and its sets are read from the chain; nothing is sent to the verifier.
 func (w *Wallet) ReadCounter(ctx context.Context, link string) (*Request, error) {
 	ask, err := openid.ParseCounterAsk(link)
 	if err != nil {
@@ -59,6 +60,9 @@ func (w *Wallet) ReadCounter(ctx context.Context, link string) (*Request, error)
 	}
 	now := w.clock()
 	if err := r.checkTimes(now); err != nil {
+		return nil, err
+	}
+	if err := w.loadRegisteredSets(ctx, r); err != nil {
 		return nil, err
 	}
 	if err := r.checkQueries(now); err != nil {
@@ -94,6 +98,21 @@ func (w *Wallet) registeredPolicy(ctx context.Context, view *client.View, ask *o
 		return nil, refuse(CodeRequest, err, "policy %s", registered.ID)
 	}
 	return p, nil
+}
+
+// loadRegisteredSets reads from the chain the sets that the policy of a counter names: there is no verifier to ask. The ledger's
+// host learns which ones, as it learns by which policy somebody is asked.
+func (w *Wallet) loadRegisteredSets(ctx context.Context, r *Request) error {
+	return r.takeSets(func(digest credential.Digest) (*policy.Set, error) {
+		set, err := w.chain.Set(ctx, digest)
+		if err != nil && (client.IsBad(err) || errors.Is(err, client.ErrNoSet)) {
+			return nil, refuse(CodeLedger, err, "set %s of the policy", digest)
+		}
+		if err != nil {
+			return nil, refuse(CodeNetwork, err, "set %s of the policy", digest)
+		}
+		return set, nil
+	})
 }
 
 // AtCounter tells which counter asks; ok is false for requests over a network.

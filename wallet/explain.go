@@ -31,16 +31,20 @@ type Explanation struct {
 
 // QueryExplanation is one credential that is asked for.
 type QueryExplanation struct {
-	Query      string           `json:"query"`
-	Title      string           `json:"title"`
-	Facts      []string         `json:"facts"`                // what is proven
-	Shown      []string         `json:"shown"`                // what is seen, what stays hidden, whether visits can be linked
-	Credential string           `json:"credential,omitempty"` // id of the one that would answer
-	Crowd      uint64           `json:"crowd"`                // live credentials of this kind by the accepted issuers
-	CrowdText  string           `json:"crowd_text"`
-	GroupLive  int              `json:"group_live,omitempty"` // live leaves of the group that the ledger's host sees us fetch
-	GroupText  string           `json:"group_text,omitempty"`
-	Sets       []SetExplanation `json:"sets,omitempty"` // that the facts name
+	Query string   `json:"query"`
+	Title string   `json:"title"`
+	Facts []string `json:"facts"` // what is proven
+	Shown []string `json:"shown"` // what is seen, what stays hidden, whether visits can be linked
+	// Narrows says what the answer narrows down. Together says that again for the claims of which the verifier knows more with what
+	// it learned from this credential before: if it can tell that both were the same person.
+	Narrows    []policy.Narrowed `json:"narrows"`
+	Together   []policy.Narrowed `json:"together,omitempty"`
+	Credential string            `json:"credential,omitempty"` // id of the one that would answer
+	Crowd      uint64            `json:"crowd"`                // live credentials of this kind by the accepted issuers
+	CrowdText  string            `json:"crowd_text"`
+	GroupLive  int               `json:"group_live,omitempty"` // live leaves of the group that the ledger's host sees us fetch
+	GroupText  string            `json:"group_text,omitempty"`
+	Sets       []SetExplanation  `json:"sets,omitempty"` // that the facts name
 }
 
 // Explain puts a request into words ("zh-CN" or "en"), for a choice of credentials; nil leaves out what depends on them.
@@ -58,6 +62,9 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 	if genesis.Dev {
 		e.Notices = append(e.Notices, fmt.Sprintf(t.dev, genesis.Network))
 	}
+	if _, ok := r.AtCounter(); ok && r.sets != nil {
+		e.Notices = append(e.Notices, t.askedSets)
+	}
 	doc := w.vault.read()
 	for i := range r.queries {
 		q := &r.queries[i]
@@ -65,7 +72,7 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 		if err != nil {
 			return nil, err
 		}
-		x := QueryExplanation{Query: q.statement.Query, Title: title(&q.schema.Schema, language), Facts: words.Facts, Shown: words.Shown}
+		x := QueryExplanation{Query: q.statement.Query, Title: words.Title, Facts: words.Facts, Shown: words.Shown, Narrows: words.Narrows}
 		if words.Companion != "" && r.counter == nil { // at a counter nobody takes one
 			x.Shown = append(x.Shown, words.Companion)
 		}
@@ -81,6 +88,10 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 			e.addCandidate(t, &x, candidates, id)
 			if c, ok := doc.credential(id); ok {
 				e.addNews(t, doc, r, q, c, language)
+				x.Together, err = doc.together(r, q, c, words.Narrowing, language)
+				if err != nil {
+					return nil, err
+				}
 			}
 		}
 		e.Queries = append(e.Queries, x)
@@ -98,16 +109,16 @@ func (r *Request) identified(t *texts, language string) string {
 }
 
 // explainQuery is the statement in words.
-func (r *Request) explainQuery(q *query, language string) (policy.Explanation, error) {
+func (r *Request) explainQuery(q *query, language string) (*policy.QueryPreview, error) {
 	name := func(did string) string {
 		if issuer, ok := r.view.Registry.Issuer(did); ok {
 			return issuer.Name.In(language)
 		}
 		return did
 	}
-	words, err := q.statement.Explain(policy.Context{Schema: &q.schema.Schema, Sets: r.sets, Issuers: q.issuers}, name, language)
+	words, err := q.statement.Preview(policy.Context{Schema: &q.schema.Schema, Sets: r.sets, Issuers: q.issuers}, name, language)
 	if err != nil {
-		return words, refuse(CodeUnprovable, err, "query %q", q.statement.Query)
+		return nil, refuse(CodeUnprovable, err, "query %q", q.statement.Query)
 	}
 	return words, nil
 }
@@ -150,7 +161,7 @@ func (e *Explanation) addBefore(t *texts, doc *document, r *Request, language st
 		if !ok {
 			continue
 		}
-		e.Before = append(e.Before, fact.At.Time().Format("2006-01-02")+" · "+title(&schema.Schema, language)+": "+
+		e.Before = append(e.Before, fact.At.Time().Format("2006-01-02")+" · "+schema.Schema.Title(language)+": "+
 			factText(t, &schema.Schema, sets, fact, language))
 	}
 }
@@ -176,13 +187,6 @@ func factText(t *texts, schema *credential.Schema, sets policy.Sets, fact *revea
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, t.or)
-}
-
-func title(schema *credential.Schema, language string) string {
-	if schema.Display != nil && schema.Display.In(language) != "" {
-		return schema.Display.In(language)
-	}
-	return schema.Type
 }
 
 func scopeName(s *policy.Scope) string {
@@ -212,6 +216,8 @@ func (e *Explanation) Lines() []string {
 		for _, shown := range q.Shown {
 			lines = append(lines, "  · "+shown)
 		}
+		lines = appendNarrowed(lines, t.narrows, q.Narrows)
+		lines = appendNarrowed(lines, t.together, q.Together)
 		for _, set := range q.Sets {
 			lines = append(lines, "  · "+fmt.Sprintf(t.set, set.Name, set.Digest, len(set.Members)))
 		}
@@ -228,6 +234,22 @@ func (e *Explanation) Lines() []string {
 	}
 	for _, warning := range e.Warnings {
 		lines = append(lines, "! "+warning)
+	}
+	return lines
+}
+
+// appendNarrowed puts a sign before what a person should notice.
+func appendNarrowed(lines []string, heading string, list []policy.Narrowed) []string {
+	if len(list) == 0 {
+		return lines
+	}
+	lines = append(lines, "  · "+heading)
+	for i := range list {
+		sign := "-"
+		if list[i].Flagged() {
+			sign = "!"
+		}
+		lines = append(lines, "    "+sign+" "+list[i].Text)
 	}
 	return lines
 }

@@ -15,9 +15,6 @@ import (
 // a set, or had it, would tell both that it was here before. That a set is on the chain follows from the policy being
 // there: the chain takes no policy before its sets.
 
-// maxSets is how many different sets a policy can name and be provable still.
-const maxSets = policy.MaxQueries * (1 + credential.Memberships)
-
 // maxKeptSets bounds the sets that a vault keeps, in bytes of their members.
 const maxKeptSets = 256 << 10
 
@@ -42,8 +39,7 @@ func (w *Wallet) fetchSets(ctx context.Context) fetchSet {
 
 // loadSets gets every set that the policy names. They are at the verifier's registered address: it knows that it asks.
 func (r *Request) loadSets(fetch fetchSet) error {
-	uses := r.policy.SetUses()
-	if len(uses) == 0 {
+	if len(r.policy.SetUses()) == 0 {
 		return nil
 	}
 	at, err := parseAddress(r.setsURI)
@@ -54,18 +50,21 @@ func (r *Request) loadSets(fetch fetchSet) error {
 	if err != nil || !sameOrigin(at, response) || at.RawQuery != "" {
 		return refuse(CodeAddress, err, "sets at %.200q are not at the address of %s", r.setsURI, r.verifier.DID)
 	}
-	var digests []credential.Digest
-	for _, use := range uses {
-		if !slices.Contains(digests, use.Digest) {
-			digests = append(digests, use.Digest)
-		}
+	return r.takeSets(func(digest credential.Digest) (*policy.Set, error) { return fetch(r.setsURI, digest) })
+}
+
+// takeSets gets the sets that the policy names, each once.
+func (r *Request) takeSets(get policy.Sets) error {
+	digests := policy.NamedSets(r.policy)
+	if len(digests) > policy.MaxCarriedSets {
+		return refuse(CodeUnprovable, nil, "the policy names %d sets, at most %d can be proven", len(digests), policy.MaxCarriedSets)
 	}
-	if len(digests) > maxSets {
-		return refuse(CodeUnprovable, nil, "the policy names %d sets, at most %d can be proven", len(digests), maxSets)
+	if len(digests) == 0 {
+		return nil
 	}
 	var list []*policy.Set
 	for _, digest := range digests {
-		set, err := fetch(r.setsURI, digest)
+		set, err := get(digest)
 		if err != nil {
 			return err
 		}

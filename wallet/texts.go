@@ -55,6 +55,7 @@ type texts struct {
 	pseudonym, subjectTag, or, yes, no                                      string
 	before, nothingBefore, adds                                             string
 	set, lostSet                                                            string
+	narrows, together, askedSets                                            string
 }
 
 var explanationTexts = map[string]*texts{
@@ -70,6 +71,8 @@ var explanationTexts = map[string]*texts{
 		pseudonym:  "your pseudonym for “%s”", subjectTag: "the tag of the thing itself for “%s”", or: " or ", yes: "yes", no: "no",
 		before: "This verifier has learned from you before:", nothingBefore: "This verifier has learned nothing from you so far.",
 		adds: "This answer adds:", set: "The whole list “%s” (set %s) has %d members: --json shows them.",
+		askedSets: "The lists that are asked by were read from the ledger's host just now: it learned which ones.",
+		narrows:   "What the answer narrows down:", together: "Together with what this verifier learned before, if it can tell that you are the same person:",
 		lostSet: "%s is one of a list of values that this wallet keeps no longer (set %s)",
 	},
 	"zh-CN": {
@@ -84,6 +87,8 @@ var explanationTexts = map[string]*texts{
 		pseudonym:  "您在“%s”中的假名", subjectTag: "该物在“%s”中的标签", or: "或", yes: "是", no: "否",
 		before: "该验证方此前已从您处得知：", nothingBefore: "该验证方此前未从您处得知任何内容。",
 		adds: "本次应答将新增：", set: "完整名单“%s”（集合 %s）共 %d 项，可用 --json 查看。",
+		askedSets: "所询问的名单刚刚从账本服务器读取：该服务器因此得知是哪些名单。",
+		narrows:   "此应答将范围缩小为：", together: "如验证方能认出您是同一人，连同其此前所知：",
 		lostSet: "%s 为某名单所列之一，本钱包已不再保存该名单（集合 %s）",
 	},
 }

@@ -12,6 +12,8 @@ var texts = map[string]credential.Text{
 	"verify.purpose":    {English: "What for", Chinese: "用途"},
 	"verify.facts":      {English: "What is proven", Chinese: "证明内容"},
 	"verify.shown":      {English: "What they see, and what not", Chinese: "对方能看到和看不到的内容"},
+	"verify.narrows":    {English: "What the answer narrows down", Chinese: "此应答将范围缩小为"},
+	"verify.notice":     {English: "Note:", Chinese: "请注意："},
 	"verify.retention":  {English: "How long the result is kept", Chinese: "结果保留时间"},
 	"verify.days":       {English: "days", Chinese: "天"},
 	"verify.not-kept":   {English: "Not kept beyond this visit", Chinese: "本次之后不保留"},

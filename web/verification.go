@@ -37,13 +37,20 @@ type Visit struct {
 	DID           string
 	Policy        credential.Text
 	Purpose       credential.Text
-	Facts         map[string][]string // by language: what is proven
-	Shown         map[string][]string // by language: what is seen, and whether visits can be linked
+	Facts         map[string][]string   // by language: what is proven
+	Shown         map[string][]string   // by language: what is seen, and whether visits can be linked
+	Narrows       map[string][]Narrowed // by language: what the answer narrows down
 	RetentionDays int
 	RequestLink   string
 	ExpiresAt     time.Time
 	Dev           bool
 	Progress
+}
+
+// Narrowed is one thing that an answer narrows down.
+type Narrowed struct {
+	Text    string
+	Flagged bool // the person should notice
 }
 
 // Progress is how far a visit is.

@@ -76,6 +76,7 @@ func someVisit() *Visit {
 		Policy: credential.Text{English: "Resident", Chinese: "居民"}, Purpose: credential.Text{English: "A pass", Chinese: "通行证"},
 		Facts:         map[string][]string{"en": {"lives here"}, "zh-CN": {"住在此地"}},
 		Shown:         map[string][]string{"en": {"nothing else"}, "zh-CN": {"其他均不出示"}},
+		Narrows:       map[string][]Narrowed{"en": {{"<i>one</i> value", true}, {"many values", false}}, "zh-CN": {{"仅一个值", true}}},
 		RetentionDays: 30, RequestLink: link, ExpiresAt: time.Unix(1_800_000_000, 0), Progress: Progress{State: "created"},
 	}
 }

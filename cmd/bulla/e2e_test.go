@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,9 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/demo"
 	"github.com/bulla-id/bulla/internal/keystore"
 	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/ledger/ledgertest"
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/verifier/check"
 	"github.com/bulla-id/bulla/wallet"
@@ -271,6 +275,13 @@ func (w *town) companion(id string) {
 func (w *town) prove() string {
 	t := w.t
 	policies := answer[[]publicPolicy](t, "verifier", "policies", "--data", w.data, "--verifier", "clinic")
+	asked := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(asked, ledgertest.Must(credential.Canonical(policies[0].Policy))(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p := answer[policy.Preview](t, "verifier", "preview", asked, "--data", w.data); p.Digest != policies[0].Digest || len(p.Queries) == 0 || !slices.Contains(policies[0].Text, p.Queries[0].Facts[0]) {
+		t.Errorf("preview %+v", p)
+	}
 	if len(policies) != 1 || policies[0].ID != demo.PolicyVaccination || len(policies[0].Text) < 4 {
 		t.Errorf("policies of the clinic: %+v", policies)
 	}

@@ -32,6 +32,7 @@ func verifierCommand() *cobra.Command {
 		Long: `Uses a verifier's API: asks for facts by a registered policy, and reads the signed result. By default the verifier is the
 city of the dev network in the data folder, whose key store makes the access token.`,
 		Example: `  bulla verifier policies
+  bulla verifier preview policy.json
   bulla verifier set counties.json
   bulla verifier ask residency
   bulla verifier status SESSION`,
@@ -39,7 +40,7 @@ city of the dev network in the data folder, whose key store makes the access tok
 	f.api.register(cmd, "verifier")
 	cmd.PersistentFlags().StringVar(&f.name, "verifier", "", "which one of a dev network: city or clinic, or a DID")
 	cmd.PersistentFlags().StringVar(&f.language, "lang", defaultLanguage(), "language of what is asked and proven: zh-CN or en")
-	cmd.AddCommand(verifierPoliciesCommand(f), verifierSetCommand(), verifierAskCommand(f), verifierStatusCommand(f), verifierSessionsCommand(f), verifierCancelCommand(f), verifierVerifyCommand(f),
+	cmd.AddCommand(verifierPoliciesCommand(f), verifierPreviewCommand(f), verifierSetCommand(), verifierAskCommand(f), verifierStatusCommand(f), verifierSessionsCommand(f), verifierCancelCommand(f), verifierVerifyCommand(f),
 		verifierBundleCommand(f), verifierCounterCommand(f), verifierScopesCommand(f), verifierCloseScopeCommand(f), verifierLogCommand(f),
 		verifierBackupCommand(f), verifierRestoredCommand(), verifierWebhookCommand(f))
 	return cmd

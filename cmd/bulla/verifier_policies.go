@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/credential/policy"
-	"github.com/bulla-id/bulla/internal/demo"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
@@ -74,21 +72,9 @@ func (f *verifierFlags) policies(ctx context.Context) ([]publicPolicy, error) {
 		}
 		only = did
 	}
-	path := filepath.Join(f.api.data, demo.ProfileFile)
-	profile, err := client.ReadProfile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no chain profile %s: give the folder of a dev network with --data (bulla serve --dev makes one)", path)
-	}
+	chain, profile, view, err := f.chain(ctx, f.profilePath(""))
 	if err != nil {
 		return nil, err
-	}
-	chain, err := client.New(profile.Config())
-	if err != nil {
-		return nil, err
-	}
-	view, err := chain.Update(ctx)
-	if err != nil {
-		return nil, advised(err)
 	}
 	log, err := client.NewLog(profile.Ledger, nil, nil, client.Limits{})
 	if err != nil {
@@ -106,6 +92,26 @@ func (f *verifierFlags) policies(ctx context.Context) ([]publicPolicy, error) {
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// chain is the newest view of the chain that a profile is of.
+func (f *verifierFlags) chain(ctx context.Context, path string) (*client.Client, client.Profile, *client.View, error) {
+	profile, err := client.ReadProfile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, profile, nil, fmt.Errorf("there is no chain profile %s: give the folder of a dev network with --data (bulla serve --dev makes one)", path)
+	}
+	if err != nil {
+		return nil, profile, nil, err
+	}
+	chain, err := client.New(profile.Config())
+	if err != nil {
+		return nil, profile, nil, err
+	}
+	view, err := chain.Update(ctx)
+	if err != nil {
+		return nil, profile, nil, advised(err)
+	}
+	return chain, profile, view, nil
 }
 
 // readPolicy reads a policy from the entry that registered it, and puts it into words.

@@ -18,10 +18,10 @@ func TestWhatACounterMayAsk(t *testing.T) {
 		"once, shared":     {func(p *Policy) { p.Queries[0].Scope = &Scope{Shared: &shared, Once: true} }, false},
 		"once per thing":   {func(p *Policy) { p.Queries[1].SubjectScope = &Scope{Service: "pledge", Once: true} }, false},
 		"several persons":  {func(p *Policy) { p.SeveralPersons = true }, false},
-		"a set of issuers": {func(p *Policy) { p.Queries[0].IssuerSet = credential.DigestOf([]byte("set")) }, false},
+		"a set of issuers": {func(p *Policy) { p.Queries[0].IssuerSet = credential.DigestOf([]byte("set")) }, true},
 		"a set of values": {func(p *Policy) {
 			p.Queries[1].Clauses = []Clause{{Claim: "district", InSet: credential.DigestOf([]byte("set"))}}
-		}, false},
+		}, true},
 	} {
 		p := &Policy{ID: "p", Queries: []Query{{ID: "a"}, {ID: "b"}}}
 		c.change(p)

@@ -57,6 +57,9 @@ func FuzzParseStatement(f *testing.F) {
 			fuzztest.Refused(t, err)
 			return
 		}
+		if n, err := s.Narrow(policy.Context{Schema: titles(), Sets: sets}); err != nil || len(n.Lines(titles(), "en")) < 3 {
+			t.Fatalf("%s is proven, and not counted: %v", text, err)
+		}
 		if err := compiled.Clauses.Validate(); err != nil {
 			t.Errorf("%s compiles to clauses that mean nothing: %v", text, err)
 		}

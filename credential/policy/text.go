@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/bulla-id/bulla/credential"
@@ -161,13 +160,7 @@ func (s *Statement) issuersText(c Context, w words, issuerName func(did string) 
 func short(d credential.Digest) string { return d.String()[:12] }
 
 // number writes a count as the language does.
-func number(n int, language string) string {
-	text := strconv.Itoa(n)
-	if language != "zh-CN" && len(text) > 3 { // a set has at most 4,096
-		return text[:len(text)-3] + "," + text[len(text)-3:]
-	}
-	return text
-}
+func number(n int, language string) string { return grouped(uint64(n), language) }
 
 func (s *Statement) shown(w words, schema *credential.Schema, language string) []string {
 	var shown []string

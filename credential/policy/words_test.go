@@ -21,9 +21,7 @@ func TestPhrasesAreComplete(t *testing.T) {
 		}
 		return out
 	}
-	english := reflect.ValueOf(phrases["en"])
-	for _, language := range Languages() {
-		phrase := reflect.ValueOf(phrases[language])
+	check := func(language string, phrase, english reflect.Value) {
 		for i := range phrase.NumField() {
 			name, text := phrase.Type().Field(i).Name, phrase.Field(i).String()
 			if strings.TrimSpace(text) == "" {
@@ -33,5 +31,9 @@ func TestPhrasesAreComplete(t *testing.T) {
 				t.Errorf("%s, phrase %s: %q has other places than %q", language, name, text, english.Field(i).String())
 			}
 		}
+	}
+	for _, language := range Languages() {
+		check(language, reflect.ValueOf(phrases[language]), reflect.ValueOf(phrases["en"]))
+		check(language, reflect.ValueOf(narrowPhrases[language]), reflect.ValueOf(narrowPhrases["en"]))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/verifier"
@@ -28,8 +29,18 @@ func (v visits) Visit(ctx context.Context, page string) (*web.Visit, error) {
 	}
 	return &web.Visit{
 		Verifier: s.Verifier, DID: s.DID, Policy: s.Policy.Name, Purpose: s.Policy.Purpose, RetentionDays: s.Policy.RetentionDays, Facts: s.Facts, Shown: s.Shown,
-		RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, Dev: s.Dev, Progress: progressOf(&s.Progress),
+		Narrows: narrowed(s.Narrows), RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, Dev: s.Dev, Progress: progressOf(&s.Progress),
 	}, nil
+}
+
+func narrowed(byLanguage map[string][]policy.Narrowed) map[string][]web.Narrowed {
+	out := make(map[string][]web.Narrowed, len(byLanguage))
+	for language, list := range byLanguage {
+		for i := range list {
+			out[language] = append(out[language], web.Narrowed{Text: list[i].Text, Flagged: list[i].Flagged()})
+		}
+	}
+	return out
 }
 
 // Progress implements [web.Visits].

@@ -214,6 +214,9 @@ func (a *CounterAsk) Verify(genesis credential.Digest, registered entry.Register
 	return registered.Keys[signer].KeyID(), nil
 }
 
+// chainSets stands where requests over a network say from which address sets are fetched. It is none.
+const chainSets = "bulla-chain:/set/"
+
 // Object is the request in the form that requests over a network have, as far as both have the same: wallet and counter
 // make it from the registered policy, each for itself. No response_uri, state or client metadata stands in it.
 func (a *CounterAsk) Object(p *policy.Policy, registry *entry.Registry) (*RequestObject, error) {
@@ -232,6 +235,9 @@ func (a *CounterAsk) Object(p *policy.Policy, registry *entry.Registry) (*Reques
 		ResponseMode: DirectPost, // plain: it is read off a screen
 		ClientID:     ClientIDPrefix + a.Pass.Verifier, Nonce: r.Nonce, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt,
 		VerifierInfo: []VerifierInfo{{Format: PolicyInfo, Data: text}},
+	}
+	if len(p.SetUses()) > 0 { // both take them from the chain, the counter before it asks
+		object.VerifierInfo = append(object.VerifierInfo, VerifierInfo{Format: SetsInfo, Data: []byte(`{"uri":"` + chainSets + `"}`)})
 	}
 	object.Query.Credentials, err = a.queries(p, registry)
 	return object, err

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger"
 	"github.com/bulla-id/bulla/ledger/client"
@@ -311,6 +312,8 @@ func (h *Host) Answer(path string) ([]byte, bool) {
 		b := name.Bytes()
 		body, ok := h.rows["t"+string(b[:])]
 		return body, ok && err == nil
+	case "set":
+		return h.set(rest)
 	case "tile":
 		return h.tile(rest)
 	case "seal", "seals":
@@ -319,6 +322,26 @@ func (h *Host) Answer(path string) ([]byte, bool) {
 		return h.api(rest)
 	}
 	return nil, false
+}
+
+// set puts a set together from its parts.
+func (h *Host) set(rest string) ([]byte, bool) {
+	d := policy.SetDocument{Version: 1}
+	for _, raw := range h.Entries {
+		e, err := entry.Parse(raw)
+		if err != nil {
+			return nil, false
+		}
+		payload, err := e.ParsePayload()
+		if part, ok := payload.(entry.SetRegistered); ok && err == nil && part.Set.String() == rest {
+			d.Kind, d.Name, d.Members = policy.SetKind(part.Kind), part.Name, append(d.Members, part.Members...)
+		}
+	}
+	set, err := policy.NewSet(d)
+	if err != nil {
+		return nil, false
+	}
+	return set.Canonical(), true
 }
 
 func (h *Host) tile(rest string) ([]byte, bool) {

@@ -48,9 +48,11 @@ func (e *StaleError) Error() string {
 
 // Copy is what a counter takes with it from where there is a network. Nothing in it is believed before [New].
 type Copy struct {
-	Version  int                 `json:"version"` // 1
+	Version  int                 `json:"version"` // 1, or 2 with sets
 	Chain    *checkpoint.Excerpt `json:"chain"`
 	Policies []*policy.Policy    `json:"policies"` // of the verifier, those that a counter may ask by
+	// Sets are those that the policies name, in the order of [policy.NamedSets]: in version 2 at least one, in version 1 none.
+	Sets []policy.SetDocument `json:"sets,omitempty"`
 }
 
 // ParseCopy reads a copy, canonical JSON.
@@ -59,8 +61,8 @@ func ParseCopy(text []byte) (*Copy, error) {
 	if err := credential.ParseCanonical(text, c); err != nil {
 		return nil, fmt.Errorf("copy of the chain: %w", err)
 	}
-	if c.Version != 1 || c.Chain == nil {
-		return nil, fmt.Errorf("copy of the chain of version %d, this program reads 1", c.Version)
+	if c.Version != offline.VersionWith(len(c.Sets)) || c.Chain == nil {
+		return nil, fmt.Errorf("copy of the chain of version %d with %d sets: this program reads 1 without sets, and 2 with some", c.Version, len(c.Sets))
 	}
 	return c, nil
 }
@@ -100,6 +102,7 @@ type Counter struct {
 	chain    *offline.Chain
 	keys     []*keys.VerifyingKey
 	policies []*policy.Policy
+	sets     policy.Sets // that they name
 }
 
 // New checks everything that the counter is made of, against the profile.
@@ -128,6 +131,9 @@ func New(cfg Config) (*Counter, error) {
 		if err := c.addPolicy(p); err != nil {
 			return nil, fmt.Errorf("counter: %w", err)
 		}
+	}
+	if c.sets, err = policy.CarriedSets(cfg.Copy.Sets, c.policies...); err != nil {
+		return nil, fmt.Errorf("counter: %w: %w", ErrPolicy, err)
 	}
 	return c, nil
 }
@@ -340,7 +346,7 @@ func (c *Counter) verify(link string, answer *openid.CounterAnswer) ([]check.Fac
 	if err != nil {
 		return nil, nil, nil, check.Refuse(check.Malformed, "", err)
 	}
-	checker := &check.Checker{Chain: chain, Keys: c.keys, Clock: chain.Clock}
+	checker := &check.Checker{Chain: chain, Keys: c.keys, Sets: c.sets, Clock: chain.Clock}
 	facts, err := checker.Verify(context.Background(), asked, response)
 	return facts, asked, chain, err
 }

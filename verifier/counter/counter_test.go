@@ -231,7 +231,7 @@ func TestWhatCountersCannotAsk(t *testing.T) {
 	w.host.Seal(ledgertest.Start + 30)
 	w.at(40)
 	c := w.open("desk-3")
-	if got := len(c.Policies()); got != 2 {
+	if got := len(c.Policies()); got != 3 {
 		t.Errorf("the counter has %d policies", got)
 	}
 	for _, id := range []string{"once", "thing", "nonsense"} {

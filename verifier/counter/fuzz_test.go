@@ -20,6 +20,7 @@ func FuzzParseCopy(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	f.Add(bytes.Replace(good, []byte(`"version":1}`), []byte(`"sets":[{"kind":"values","members":["a"],"name":{"en":"n"},"version":1}],"version":2}`), 1))
 	f.Add(bytes.Replace(good, []byte(`"policies":[]`), []byte(`"policies":[null]`), 1))
 	f.Add([]byte(`{"chain":null,"policies":[],"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,6 +1,8 @@
 package counter_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,6 +61,7 @@ func newWorld(t *testing.T, change ...func(*entry.Genesis)) *world {
 	w.register("reader", func(q *policy.Query) {
 		q.Disclose, q.Scope = []string{"parcel"}, &policy.Scope{Service: "reading-room"}
 	})
+	w.registerSets()
 	rand := circuitstest.NewRand(3)
 	var commitments []credential.Element
 	for i := range w.titles {
@@ -98,6 +101,41 @@ func (w *world) register(id string, change func(*policy.Query)) {
 		FreshnessSeconds: 600, Queries: []policy.Query{q},
 	}
 	w.host.Apply(bank, w.bank, entry.PolicyRegistered{Policy: ledgertest.Must(p.Canonical())(w.t)})
+}
+
+// registries and parcels are sets that the policy "sets" names.
+var registries, parcels = mustSet(policy.IssuerSet, registryDIDs(2978)...), mustSet(policy.ValueSet, "912160000A0001", "912160000A0002")
+
+func registryDIDs(n int) []string {
+	dids := []string{ledgertest.LandDID}
+	for i := range n - 1 {
+		dids = append(dids, fmt.Sprintf("did:web:%06d.registry.example", 110101+i))
+	}
+	slices.Sort(dids)
+	return dids
+}
+
+func mustSet(kind policy.SetKind, members ...string) *policy.Set {
+	s, err := policy.NewSet(policy.SetDocument{Version: 1, Kind: kind, Name: credential.Text{English: "Set of " + string(kind)}, Members: members})
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// registerSets puts two sets onto the chain, and a policy that names them.
+func (w *world) registerSets() {
+	w.t.Helper()
+	for _, s := range []*policy.Set{registries, parcels} {
+		parts := s.Split(32 << 10)
+		for i, members := range parts {
+			w.host.Apply(bank, w.bank, entry.SetRegistered{Set: s.Digest(), Kind: string(s.Kind()), Name: s.Name(), Part: i, Parts: len(parts), Members: members})
+		}
+	}
+	w.register("sets", func(q *policy.Query) {
+		q.Issuers, q.IssuerSet = nil, registries.Digest()
+		q.Clauses = []policy.Clause{{Claim: "parcel", InSet: parcels.Digest()}}
+	})
 }
 
 func (w *world) pass(name string, change ...func(*openid.CounterPass)) string {
@@ -143,7 +181,7 @@ func (w *world) answer(link, policyID string, c *circuitstest.Credential, change
 		disclosed["parcel"] = "912160000A0001"
 	}
 	compiled := ledgertest.Must(q.Meta.Statement.Compile(policy.Context{
-		Genesis: w.host.Genesis, Schema: &title, Issuers: []string{ledgertest.LandDID}, Disclosed: disclosed,
+		Genesis: w.host.Genesis, Schema: &title, Sets: policy.SetsOf(registries, parcels), Issuers: []string{ledgertest.LandDID}, Disclosed: disclosed,
 	}))(w.t)
 	public, private := c.Present(w.active, circuitstest.Request{
 		Issuers: compiled.Issuers, Now: compiled.Now, Clauses: compiled.Clauses, Sets: compiled.Sets, Scope: compiled.Scope,

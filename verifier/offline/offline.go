@@ -112,8 +112,8 @@ type Result struct {
 
 // Verify checks a bundle. Errors: [ErrChain], [ErrRequest], or a [*check.Refusal] of the response.
 func (v *Verifier) Verify(b *Bundle) (*Result, error) {
-	if b.Version != 1 || b.Chain == nil {
-		return nil, fmt.Errorf("bundle of version %d, this program reads 1", b.Version)
+	if err := b.validate(); err != nil {
+		return nil, err
 	}
 	fixed, err := b.Chain.Verify(v.cfg.Profile, v.cfg.Seen)
 	if err != nil {
@@ -125,7 +125,11 @@ func (v *Verifier) Verify(b *Bundle) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	checker := &check.Checker{Chain: chain, Keys: v.keys, Clock: chain.Clock}
+	sets, err := policy.CarriedSets(b.Sets, asked.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	checker := &check.Checker{Chain: chain, Keys: v.keys, Sets: sets, Clock: chain.Clock}
 	facts, err := checker.Verify(context.Background(), asked, b.Response)
 	if err != nil {
 		return nil, err
@@ -166,12 +170,9 @@ func readRequest(chain *Chain, token string) (*check.Asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, sets, err := request.RegisteredPolicy()
+	p, _, err := request.RegisteredPolicy() // where its sets were served does not matter: the bundle has them
 	if err != nil {
 		return nil, err
-	}
-	if sets != "" {
-		return nil, fmt.Errorf("its policy %s names sets, which bundles do not hold", p.ID)
 	}
 	did := p.Verifier
 	registry := chain.Registry()

@@ -198,6 +198,7 @@ func FuzzParseBundle(f *testing.F) {
 	kept := read(f, "live")
 	f.Add(kept.bundle)
 	f.Add(read(f, "dev").bundle)
+	f.Add(read(f, "sets").bundle)
 	f.Add(bytes.Replace(kept.bundle, []byte(`"seals":[`), []byte(`"seals":["{}",`), 1))
 	f.Add([]byte(strings.Replace(string(kept.bundle), `"registries":[`, `"registries":[null,`, 1)))
 	f.Add([]byte(`{"chain":null,"request":"","response":null,"version":1}`))

@@ -3,6 +3,7 @@ package offline_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
+	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/verifier/offline"
 )
 
@@ -30,11 +32,15 @@ type files struct {
 	bundle  []byte
 }
 
-// read reads the bundle of a chain: "live" or "dev".
+// read reads the bundle of a chain: "live", "dev", or "sets", where the policy names sets.
 func read(t testing.TB, chain string) files {
 	t.Helper()
 	f := files{profile: ledgertest.Must(client.ReadProfile(filepath.Join("testdata", chain+"-profile.json")))(t)}
-	f.key = ledgertest.Must(os.ReadFile(filepath.Join("testdata", "presentation-1.verifying")))(t)
+	key := "presentation-1.verifying"
+	if chain == "sets" { // made by itself, under a key of its own
+		key = "sets.verifying"
+	}
+	f.key = ledgertest.Must(os.ReadFile(filepath.Join("testdata", key)))(t)
 	f.bundle = ledgertest.Must(os.ReadFile(filepath.Join("testdata", chain+"-bundle.json")))(t)
 	return f
 }
@@ -71,8 +77,43 @@ func TestMakeBundles(t *testing.T) {
 	}
 }
 
-// present has somebody show a title to the bank, 30 seconds after the start.
-func present(t *testing.T, h *ledgertest.Host, key entry.VerifyingKey) *offline.Bundle {
+// TestMakeSetsBundle makes the bundle of a policy that names sets, as [verifier.NewBundle] reads it from the chain.
+func TestMakeSetsBundle(t *testing.T) {
+	if !*update {
+		t.Skip("the bundle is kept; -update makes it anew")
+	}
+	key := circuitstest.VerifyingKey(t, circuits.Presentation)
+	write(t, "sets.verifying", key.Bytes())
+	listed := entry.VerifyingKey{
+		Circuit: circuits.Presentation, CircuitDigest: key.Circuit(), KeyDigest: key.Digest(), NotAfter: ledgertest.Start + 1_000_000,
+		Transcript: credential.DigestOf([]byte("a ceremony")),
+	}
+	h := ledgertest.NewHost(t, func(g *entry.Genesis) { g.Network, g.VerifyingKeys = "sets", []entry.VerifyingKey{listed} })
+	cfg := h.Config()
+	profile := client.Profile{Ledger: "https://ledger.example", Genesis: cfg.Genesis, Policy: cfg.Policy}
+	write(t, "sets-profile.json", ledgertest.Must(credential.Canonical(profile))(t))
+	registries, parcels := someSets(t)
+	made := present(t, h, listed, registries, parcels)
+	bundle := ledgertest.Must(verifier.NewBundle(t.Context(), h.Client(nil), made.Request, made.Response, (ledgertest.Start + answered).Time()))(t)
+	write(t, "sets-bundle.json", ledgertest.Must(bundle.Bytes())(t))
+}
+
+// someSets are issuers and values that the policy of the bundle "sets" names.
+func someSets(t testing.TB) (registries, parcels *policy.Set) {
+	t.Helper()
+	made := func(kind policy.SetKind, members ...string) *policy.Set {
+		return ledgertest.Must(policy.NewSet(policy.SetDocument{Version: 1, Kind: kind, Name: credential.Text{English: "Set of " + string(kind)}, Members: members}))(t)
+	}
+	dids := []string{}
+	for i := range 40 {
+		dids = append(dids, fmt.Sprintf("did:web:%06d.registry.example", 110101+i))
+	}
+	return made(policy.IssuerSet, append(dids, ledgertest.LandDID)...), made(policy.ValueSet, "912160000A0001", "912160000A0002")
+}
+
+// present has somebody show a title to the bank, 30 seconds after the start; with two sets, by a policy that
+// names them.
+func present(t *testing.T, h *ledgertest.Host, key entry.VerifyingKey, sets ...*policy.Set) *offline.Bundle {
 	t.Helper()
 	signing := ledgertest.Key(t, "bank")
 	p := &policy.Policy{
@@ -85,6 +126,16 @@ func present(t *testing.T, h *ledgertest.Host, key entry.VerifyingKey) *offline.
 	h.Apply(entry.Governance, h.Governance, entry.VerifierRegistered{
 		DID: bank, Name: credential.Text{English: "Bank"}, Keys: []jose.PublicKey{signing.Public()}, ResponseURIs: []string{"https://bank.example/"},
 	})
+	infos := []openid.VerifierInfo{{Format: openid.PolicyInfo}}
+	if len(sets) == 2 {
+		q := &p.Queries[0]
+		q.Issuers, q.IssuerSet, q.Clauses = nil, sets[0].Digest(), []policy.Clause{{Claim: "parcel", InSet: sets[1].Digest()}}
+		infos = append(infos, openid.VerifierInfo{Format: openid.SetsInfo, Data: []byte(`{"uri":"https://bank.example/sets/"}`)})
+		for _, s := range sets {
+			h.Apply(bank, signing, entry.SetRegistered{Set: s.Digest(), Kind: string(s.Kind()), Name: s.Name(), Parts: 1, Members: s.Members()})
+		}
+	}
+	infos[0].Data = ledgertest.Must(p.Canonical())(t)
 	h.Apply(bank, signing, entry.PolicyRegistered{Policy: ledgertest.Must(p.Canonical())(t)})
 	rand := circuitstest.NewRand(1)
 	schema := credential.Schema{
@@ -115,11 +166,11 @@ func present(t *testing.T, h *ledgertest.Host, key entry.VerifyingKey) *offline.
 			Systems: []openid.System{{ID: "zk", System: openid.ProofSystem, Circuit: key.Circuit, CircuitDigest: key.CircuitDigest, VerifyingKey: key.KeyDigest}},
 		}}}},
 		ClientMetadata: openid.ClientMetadata{Formats: openid.OurFormats()},
-		VerifierInfo:   []openid.VerifierInfo{{Format: openid.PolicyInfo, Data: ledgertest.Must(p.Canonical())(t)}},
+		VerifierInfo:   infos,
 	}
 	token := ledgertest.Must(jose.SignCompact(signing, openid.RequestKeyID(bank, signing.Public().KeyID()), openid.RequestType, request))(t)
 	compiled := ledgertest.Must(statements[0].Compile(policy.Context{
-		Genesis: h.Genesis, Schema: &schema, Issuers: []string{ledgertest.LandDID}, Disclosed: claims,
+		Genesis: h.Genesis, Schema: &schema, Sets: policy.SetsOf(sets...), Issuers: []string{ledgertest.LandDID}, Disclosed: claims,
 	}))(t)
 	public, private := c.Present(active, circuitstest.Request{
 		Issuers: compiled.Issuers, Now: compiled.Now, Clauses: compiled.Clauses, Sets: compiled.Sets,

@@ -352,6 +352,9 @@ func TestBackupUnderLoad(t *testing.T) {
 	copied := k.backup()
 	close(stop)
 	wg.Wait()
+	if err := k.Commit(verifier.Batch{Absent: []string{"tag/later"}, Set: map[string][]byte{"tag/later": {}}}); err != nil { // which the copy lacks
+		t.Fatal(err)
+	}
 	s, err := store.Open(store.Config{Dir: copied})
 	if err != nil {
 		t.Fatal(err)
