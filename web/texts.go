@@ -1,9 +1,24 @@
 package web
 
-import "github.com/bulla-id/bulla/credential"
+import (
+	"maps"
+
+	"github.com/bulla-id/bulla/credential"
+)
 
 // texts are the words of our pages. What a verifier asks, and what came of it, is in the words of the role.
-var texts = map[string]credential.Text{
+var texts = together(verificationTexts, explorerTexts)
+
+func together(parts ...map[string]credential.Text) map[string]credential.Text {
+	all := make(map[string]credential.Text)
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	return all
+}
+
+// verificationTexts are the words of the page of a verification, and those that all pages have.
+var verificationTexts = map[string]credential.Text{
 	"language.other": {English: "中文", Chinese: "English"},
 	"skip":           {English: "Skip to the content", Chinese: "跳到正文"},
 
