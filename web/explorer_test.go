@@ -179,7 +179,7 @@ func TestExplorerSays(t *testing.T) {
 	for path, want := range map[string]map[string][]string{
 		"/": {
 			english: {"Credentials in effect", "<dd>58</dd>", `data-key="e16"`, "By hour", "Seal 2"},
-			chinese: {"有效凭证", "封签 2", "按小时"},
+			chinese: {"有效凭证", "封块 2", "按小时"},
 		},
 		"/entry/4":                               {english: {"Number: 60", "1–25 / 60", "Credential 1: revoked", "Credential 2: in effect", "In effect since", "from=25"}, chinese: {"凭证 1: 已撤销"}},
 		"/entry/4?from=50":                       {english: {"51–60 / 60", "Credential 55: revoked"}},
@@ -273,7 +273,7 @@ func TestExplorerLive(t *testing.T) {
 	x := newTown(t)
 	first, body := x.get("/live?lang=zh-CN", english)
 	tag := first.Header.Get("ETag")
-	if tag == "" || !strings.Contains(body, "最新封签") {
+	if tag == "" || !strings.Contains(body, "最新封块") {
 		t.Fatalf("%v %s", first.Header, body)
 	}
 	address := x.server.URL + "/explore/live?lang=zh-CN"
@@ -282,7 +282,7 @@ func TestExplorerLive(t *testing.T) {
 	}
 	x.Seal(ledgertest.Start + 6*3600)
 	x.sync()
-	if next, body := get(t, address, "If-None-Match", tag); next.StatusCode != http.StatusOK || !strings.Contains(body, "封签 3") {
+	if next, body := get(t, address, "If-None-Match", tag); next.StatusCode != http.StatusOK || !strings.Contains(body, "封块 3") {
 		t.Errorf("after a seal: %s", next.Status)
 	}
 }

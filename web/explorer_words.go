@@ -410,10 +410,12 @@ type chartRow struct {
 	Values []uint64
 }
 
-// Stretches of time that charts show.
+// Stretches of time that charts show: at least and at most. A single bar would say nothing.
 const (
-	chartHours = 48
-	chartDays  = 60
+	fewestHours = 24
+	chartHours  = 48
+	fewestDays  = 30
+	chartDays   = 60
 )
 
 // charts draws what happened: by hours on a young chain, by days on others.
@@ -423,9 +425,13 @@ func (p *explorerPage) charts() (*charted, error) {
 	}
 	c := &charted{}
 	begin := p.Head.Genesis.Time.Time()
-	limit := chartHours
-	if p.Head.LastSeal.Time.Time().Sub(begin) > chartHours*time.Hour {
-		c.Daily, limit = true, 24*chartDays
+	last := p.Head.LastSeal.Time.Time()
+	limit, fewest := chartHours, fewestHours*time.Hour
+	if last.Sub(begin) > chartHours*time.Hour {
+		c.Daily, limit, fewest = true, 24*chartDays, fewestDays*24*time.Hour
+	}
+	if at := last.Add(-fewest); at.Before(begin) {
+		begin = at
 	}
 	counts, err := p.x.chain.Hours(begin, limit)
 	if err != nil {

@@ -277,7 +277,8 @@ func (b *batch) policy(index uint64, signer string, p entry.PolicyRegistered) er
 
 func (b *batch) issue(index uint64, p entry.CredentialsIssued) {
 	s := &b.state
-	b.rows[numbered(prefixFirstLeaf, ^s.Leaves)] = u64(index)
+	b.rows[numbered(prefixFirstLeaf, index)] = u64(s.Leaves)
+	b.rows[numbered(prefixIssued, ^s.Leaves)] = append(u64(index), u64(uint64(len(p.Commitments)))...)
 	for i, c := range p.Commitments {
 		b.rows[numbered(elementKey(prefixCommitment, c), index)] = u64(uint64(i))
 	}

@@ -125,12 +125,20 @@ func (x *Index) Close() error { return x.rows.Close() }
 // Head is how far the index is.
 func (x *Index) Head() *Head { return x.head.Load() }
 
-// Run follows the chain until ctx ends.
+// Run follows the chain until ctx ends. It logs when looks begin to fail, and when they end well again.
 func (x *Index) Run(ctx context.Context) error {
+	failing := false
 	for {
-		if err := x.Sync(ctx); err != nil && ctx.Err() == nil {
-			x.cfg.Logger.WarnContext(ctx, "index of the chain", slog.Any("error", err))
+		err := x.Sync(ctx)
+		var problem *client.Problem
+		switch {
+		case ctx.Err() != nil, errors.As(err, &problem) && problem.Code == "not-published": // a chain that is new
+		case err != nil && !failing:
+			x.cfg.Logger.WarnContext(ctx, "the index of the chain does not get on; it tries again", slog.Any("error", err))
+		case err == nil && failing:
+			x.cfg.Logger.InfoContext(ctx, "the index of the chain follows again")
 		}
+		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return nil

@@ -103,8 +103,8 @@ func (x *Index) Entry(index uint64) (*Entry, error) {
 	if out.Seal, err = x.sealAfter(index); err != nil {
 		return nil, err
 	}
-	if issued, ok := payload.(entry.CredentialsIssued); ok {
-		out.FirstLeaf, err = x.firstLeaf(index, issued)
+	if _, ok := payload.(entry.CredentialsIssued); ok {
+		out.FirstLeaf, err = x.number(numbered(prefixFirstLeaf, index))
 	}
 	return out, err
 }
@@ -126,47 +126,24 @@ func (x *Index) sealAfter(index uint64) (seal *SealRef, err error) {
 	return seal, err
 }
 
-// firstLeaf finds the leaves of an entry by one of its commitments.
-func (x *Index) firstLeaf(index uint64, p entry.CredentialsIssued) (uint64, error) {
-	// The rows of first leaves are in the order of entries: search for the one of this entry between both ends.
-	low, high := uint64(0), x.Head().Leaves
-	for low < high {
-		middle := low + (high-low)/2
-		first, at, err := x.issuedAt(middle)
-		switch {
-		case err != nil:
-			return 0, err
-		case at == index:
-			return first, nil
-		case at < index:
-			low = middle + 1
-		default:
-			high = first
-		}
-	}
-	return 0, fmt.Errorf("leaves of entry %d: the index is damaged", index)
-}
-
-// issuedAt is the entry that issued a leaf, and the first leaf that it issued.
+// issuedAt is the entry that issued a leaf, and the first leaf that it issued, or [ErrAbsent].
 func (x *Index) issuedAt(leaf uint64) (first, index uint64, err error) {
-	err = x.rows.Each([]byte(prefixFirstLeaf), []byte(numbered(prefixFirstLeaf, ^leaf)), func(key, value []byte) error {
-		if len(key) != 9 {
+	found := false
+	err = x.rows.Each([]byte(prefixIssued), []byte(numbered(prefixIssued, ^leaf)), func(key, value []byte) error {
+		if len(key) != 9 || len(value) != 16 {
 			return errors.New("a row of leaves: the index is damaged")
 		}
-		first = ^binary.BigEndian.Uint64(key[1:])
-		var err error
-		if index, err = parseU64(value); err != nil {
-			return err
-		}
+		first, index = ^binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(value)
+		found = leaf-first < binary.BigEndian.Uint64(value[8:])
 		return errStop
 	})
-	if errors.Is(err, errStop) {
-		return first, index, nil
+	if err != nil && !errors.Is(err, errStop) {
+		return 0, 0, err
 	}
-	if err == nil {
-		err = ErrAbsent
+	if !found {
+		return 0, 0, ErrAbsent
 	}
-	return 0, 0, err
+	return first, index, nil
 }
 
 // List is up to limit entries of a scope, newest first, all below before; and whether there are more.
@@ -301,9 +278,6 @@ type Leaf struct {
 
 // Leaf looks up a leaf, or returns [ErrAbsent].
 func (x *Index) Leaf(leaf uint64) (*Leaf, error) {
-	if leaf >= x.Head().Leaves {
-		return nil, ErrAbsent
-	}
 	first, index, err := x.issuedAt(leaf)
 	if err != nil {
 		return nil, err

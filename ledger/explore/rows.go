@@ -19,7 +19,8 @@ import (
 //	s                                state (JSON)
 //	c                                the checkpoint that the index was compared with last (signed note)
 //	e ‖ index                        the entry
-//	f ‖ ^first leaf                  index of the entry that issued the leaves from there on
+//	a ‖ index                        first leaf that the entry issued
+//	f ‖ ^first leaf                  index of the entry that issued the leaves from there on, and how many
 //	h ‖ n                            stored hash of the log tree (x/mod tlog order)
 //	d ‖ digest                       index of the entry with that digest
 //	g ‖ commitment ‖ index           its position in the entry
@@ -39,7 +40,8 @@ const (
 	rowCheckpoint = "c"
 
 	prefixEntry      = "e"
-	prefixFirstLeaf  = "f"
+	prefixFirstLeaf  = "a"
+	prefixIssued     = "f"
 	prefixHash       = "h"
 	prefixDigest     = "d"
 	prefixCommitment = "g"
