@@ -28,7 +28,7 @@ import (
 // into no address.
 //
 //	/                                  overview; /live: its part that changes
-//	/entries?kind&before  /seals?before  /issuers?after  /verifiers?after  /policies?after    lists
+//	/entries?kind&before  /seals?before  /issuers?after  /verifiers?after  /policies?after&verifier    lists
 //	/entry/{index}[/raw]  /seal/{height}  /issuer/{did}  /verifier/{did}  /signer/{did}
 //	/search                            POST q, or GET ?q
 //	/check?entry                       the checker; /check/checkpoint, /check/proof?index&size, /check/consistency?old&size are what it fetches
@@ -49,8 +49,11 @@ func NewExplorer(chain *explore.Index, base string, logger *slog.Logger) *Explor
 	return x
 }
 
-// pageSize is how many entries a list shows.
-const pageSize = 25
+// How many entries a list shows, and how many policies, which take more to put into words.
+const (
+	pageSize   = 25
+	policySize = 10
+)
 
 // Handler answers at the base and below.
 func (x *Explorer) Handler() http.Handler {
@@ -445,6 +448,7 @@ type partyView struct {
 	*explore.Party
 	entryList
 	Policies []policyView
+	MoreAsks string // address of all that it may ask for; empty if all are here
 }
 
 func (p *explorerPage) party() error {
@@ -469,9 +473,12 @@ func (p *explorerPage) party() error {
 		v.Next = p.Link(p.roleOf(party), did, "?before="+decimal(found[len(found)-1].Index))
 	}
 	if party.Verifier {
-		registered, _, err := p.x.chain.Policies(did, "", explore.MaxList)
+		registered, more, err := p.x.chain.Policies(did, "", policySize)
 		if err != nil {
 			return err
+		}
+		if more {
+			v.MoreAsks = p.Link("policies", "?"+url.Values{"verifier": {did}}.Encode())
 		}
 		if v.Policies, err = p.explained(registered); err != nil {
 			return err
@@ -536,12 +543,14 @@ func (p *explorerPage) explain(registered *explore.Policy) (policyView, error) {
 }
 
 func (p *explorerPage) policies() error {
-	after := p.request.URL.Query().Get("after")
-	if len(after) > 2*explore.MaxQuery {
+	after, verifier := p.request.URL.Query().Get("after"), p.request.URL.Query().Get("verifier")
+	if len(after) > 2*explore.MaxQuery || len(verifier) > explore.MaxQuery {
 		return errBadQuery
 	}
-	after = strings.Replace(after, " ", "\x00", 1) // neither DIDs nor ids have spaces
-	found, more, err := p.x.chain.Policies("", after, pageSize)
+	if verifier == "" {
+		after = strings.Replace(after, " ", "\x00", 1) // neither DIDs nor ids have spaces
+	}
+	found, more, err := p.x.chain.Policies(verifier, after, policySize)
 	if err != nil {
 		return err
 	}
@@ -555,7 +564,11 @@ func (p *explorerPage) policies() error {
 	}{views, ""}
 	if more {
 		last := found[len(found)-1].Policy
-		d.Next = p.Link("policies", "?"+url.Values{"after": {last.Verifier + " " + last.ID}}.Encode())
+		next := url.Values{"after": {last.Verifier + " " + last.ID}}
+		if verifier != "" {
+			next = url.Values{"after": {last.ID}, "verifier": {verifier}}
+		}
+		d.Next = p.Link("policies", "?"+next.Encode())
 	}
 	p.name, p.Title, p.Here, p.Data = "explore-policies", p.T("explore.policies"), "policies", d
 	return nil

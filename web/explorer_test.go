@@ -80,12 +80,12 @@ func (x *town) fill() {
 	})
 	set := ledgertest.Must(policy.NewSet(policy.SetDocument{Version: 1, Kind: policy.ValueSet, Name: credential.Text{English: "Parcels", Chinese: "地块"}, Members: []string{"1", "2"}}))(x.t)
 	x.Apply(clinicDID, x.clinic, entry.SetRegistered{Set: set.Digest(), Kind: string(policy.ValueSet), Name: set.Name(), Parts: 1, Members: set.Members()})
-	text := ledgertest.Must((&policy.Policy{
+	asked := policy.Policy{
 		Version: 1, ID: "owner", Verifier: clinicDID, Name: credential.Text{English: "Owner", Chinese: "业主"}, Purpose: credential.Text{English: "To see who owns", Chinese: "核实所有权"},
 		RetentionDays: 3, FreshnessSeconds: 3600,
 		Queries: []policy.Query{{ID: "q", Schema: x.Schema, Issuers: []string{ledgertest.LandDID}, Clauses: []policy.Clause{{Claim: "parcel", InSet: set.Digest()}}}},
-	}).Canonical())(x.t)
-	x.Apply(clinicDID, x.clinic, entry.PolicyRegistered{Policy: text})
+	}
+	x.Apply(clinicDID, x.clinic, entry.PolicyRegistered{Policy: ledgertest.Must(asked.Canonical())(x.t)})
 	x.govern(entry.ScopeRegistered{Service: "votes", Consumer: clinicDID, Verifiers: []string{clinicDID}})
 	x.govern(entry.VerifyingKeyListed{Key: entry.VerifyingKey{Circuit: "presentation-9", CircuitDigest: credential.DigestOf(nil), KeyDigest: credential.DigestOf(nil), NotAfter: start + 1<<30}})
 	x.govern(entry.IssuerSuspended{DID: ledgertest.LandDID, Reason: "an audit"})
@@ -97,6 +97,21 @@ func (x *town) fill() {
 func (x *town) get(path, language string) (*http.Response, string) {
 	x.t.Helper()
 	return get(x.t, x.server.URL+"/explore"+path, "Accept-Language", language)
+}
+
+// askMore registers policies until lists have a second page.
+func (x *town) askMore() {
+	x.t.Helper()
+	asked := policy.Policy{
+		Version: 1, Verifier: clinicDID, Name: credential.Text{English: "More", Chinese: "更多"}, Purpose: credential.Text{English: "More", Chinese: "更多"}, FreshnessSeconds: 3600,
+		Queries: []policy.Query{{ID: "q", Schema: x.Schema, Issuers: []string{ledgertest.LandDID}, Clauses: []policy.Clause{}}},
+	}
+	for i := range policySize {
+		asked.ID = fmt.Sprint("more-", i)
+		x.Apply(clinicDID, x.clinic, entry.PolicyRegistered{Policy: ledgertest.Must(asked.Canonical())(x.t)})
+	}
+	x.Seal(ledgertest.Start + 6*3600)
+	x.sync()
 }
 
 // paths are all pages of the town.
@@ -202,6 +217,32 @@ func TestExplorerSays(t *testing.T) {
 					t.Errorf("%s in %s has no %q", path, language, text)
 				}
 			}
+		}
+	}
+}
+
+// Lists of policies go on where they ended, of one verifier and of all.
+func TestExplorerPolicies(t *testing.T) {
+	x := newTown(t)
+	x.askMore()
+	next := regexp.MustCompile(`class="button" href="([^"]+)"`)
+	for _, path := range []string{"/policies?lang=en", "/verifier/" + url.PathEscape(clinicDID) + "?lang=en"} {
+		total := 0
+		address := x.server.URL + "/explore" + path
+		for n := 0; n < 4 && address != ""; n++ {
+			_, page := get(t, address)
+			if cards := strings.Count(page, `<article`); n > 0 || !strings.Contains(path, "verifier") {
+				total += cards
+			}
+			found := next.FindStringSubmatch(page)
+			if found == nil {
+				break
+			}
+			base := ledgertest.Must(url.Parse(address))(t)
+			address = base.ResolveReference(ledgertest.Must(url.Parse(html.UnescapeString(found[1])))(t)).String()
+		}
+		if total != policySize+1 {
+			t.Errorf("%s: %d policies in all pages, want %d", path, total, policySize+1)
 		}
 	}
 }

@@ -238,6 +238,9 @@ func (p *explorerPage) commitments(d *entryDetail, e *explore.Entry, c entry.Cre
 			return err
 		}
 		line := commitment{Position: i, Leaf: leaf.Leaf, Text: text(c.Commitments[i]), Status: statusKey(leaf.Status)}
+		if e.Seal == nil && leaf.Status == explore.Active {
+			line.Status = "explore.unsealed"
+		}
 		for _, index := range leaf.Changes {
 			line.Changes = append(line.Changes, reference{decimal(index), p.Link("entry", index)})
 		}

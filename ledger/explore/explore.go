@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/internal/rows"
 	"github.com/bulla-id/bulla/ledger/checkpoint"
 	"github.com/bulla-id/bulla/ledger/client"
@@ -61,6 +63,9 @@ type Index struct {
 
 	state state // owned by Sync
 	head  atomic.Pointer[Head]
+
+	setsMu sync.Mutex
+	sets   map[credential.Digest]*policy.Set // some that were read
 }
 
 // Head is how far the index is. It never changes: do not change what it points to.
@@ -99,7 +104,7 @@ func Open(cfg Config) (*Index, error) {
 	if cfg.Memory == nil {
 		cfg.Memory = client.File(filepath.Join(cfg.Dir, "last-seen"))
 	}
-	x := &Index{cfg: cfg}
+	x := &Index{cfg: cfg, sets: make(map[credential.Digest]*policy.Set)}
 	reader := cfg.Profile.Config()
 	reader.Memory, reader.Clock, reader.HTTPClient, reader.Limits = cfg.Memory, cfg.Clock, cfg.HTTPClient, cfg.Limits
 	var err error

@@ -100,8 +100,32 @@ func (x *Index) Schema(id credential.Element) (*credential.Schema, error) {
 	return &p.Schema, nil
 }
 
-// Set puts together a set that policies name, or returns [ErrAbsent].
+// keptSets is how many sets are kept in memory. They never change, and one can have 256 KiB.
+const keptSets = 16
+
+// Set is a set that policies name, or [ErrAbsent].
 func (x *Index) Set(digest credential.Digest) (*policy.Set, error) {
+	x.setsMu.Lock()
+	set := x.sets[digest]
+	x.setsMu.Unlock()
+	if set != nil {
+		return set, nil
+	}
+	set, err := x.readSet(digest)
+	if err != nil {
+		return nil, err
+	}
+	x.setsMu.Lock()
+	defer x.setsMu.Unlock()
+	if len(x.sets) >= keptSets {
+		clear(x.sets)
+	}
+	x.sets[digest] = set
+	return set, nil
+}
+
+// readSet puts a set together from its parts.
+func (x *Index) readSet(digest credential.Digest) (*policy.Set, error) {
 	d := policy.SetDocument{Version: 1}
 	for part := 0; part < entry.MaxSetParts; part++ {
 		index, err := x.number(setKey(digest, part))
