@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/text/language"
@@ -38,11 +39,27 @@ type Explorer struct {
 	logger *slog.Logger
 	clock  func() time.Time
 	files  map[string]asset
+
+	liveMu sync.Mutex
+	lives  map[liveKey]livePart // what open overviews ask for all the time, made once
+}
+
+// liveKey tells the live parts of overviews apart.
+type liveKey struct {
+	language string
+	chosen   bool // by the address, so that links keep it
+}
+
+// livePart is the live part of the overview at a size of the index.
+type livePart struct {
+	size uint64
+	body []byte
+	tag  string
 }
 
 // NewExplorer makes the pages, mounted at the path base, as in /explore. A proxy may have taken off what comes before it.
 func NewExplorer(chain *explore.Index, base string, logger *slog.Logger) *Explorer {
-	x := &Explorer{chain: chain, base: base, logger: logger, clock: time.Now, files: make(map[string]asset)}
+	x := &Explorer{chain: chain, base: base, logger: logger, clock: time.Now, files: make(map[string]asset), lives: make(map[liveKey]livePart)}
 	for _, name := range []string{"icon.svg", "verification.css", "explore.css", "explore.js", "check.js", "proof.js"} {
 		x.files[name] = loadAsset(name)
 	}
@@ -275,28 +292,43 @@ func (p *explorerPage) overview() error {
 // live answers with the part of the overview that changes, if it did.
 func (x *Explorer) live(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
-	p := x.page(r)
-	n, err := p.newest()
-	var body []byte
-	if err == nil {
-		p.Data = n
-		body, err = p.part("explore-live")
-	}
+	part, err := x.livePart(x.page(r))
 	if err != nil {
 		x.logger.ErrorContext(r.Context(), "live part of the explorer", slog.Any("error", err))
 		w.Header().Set("Retry-After", "5")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	sum := sha256.Sum256(body)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	w.Header().Set("ETag", tag)
-	if r.Header.Get("If-None-Match") == tag {
+	w.Header().Set("ETag", part.tag)
+	if r.Header.Get("If-None-Match") == part.tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(body)
+	_, _ = w.Write(part.body)
+}
+
+// livePart is the live part for a visitor, made anew if the index has grown.
+func (x *Explorer) livePart(p *explorerPage) (livePart, error) {
+	key := liveKey{p.Language, p.request.URL.Query().Get("lang") == p.Language}
+	x.liveMu.Lock()
+	defer x.liveMu.Unlock()
+	if part, ok := x.lives[key]; ok && part.size == p.Head.Size {
+		return part, nil
+	}
+	n, err := p.newest()
+	if err != nil {
+		return livePart{}, err
+	}
+	p.Data = n
+	body, err := p.part("explore-live")
+	if err != nil {
+		return livePart{}, err
+	}
+	sum := sha256.Sum256(body)
+	part := livePart{p.Head.Size, body, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	x.lives[key] = part
+	return part, nil
 }
 
 // entryList is a page of a list.

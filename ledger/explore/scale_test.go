@@ -2,7 +2,9 @@ package explore_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -49,6 +51,24 @@ func TestScale(t *testing.T) {
 	h := x.Head()
 	t.Logf("%d entries, %d credentials: %s, %.0f entries a second; heap %d MiB more", h.Size, h.Leaves, took.Round(time.Millisecond),
 		float64(h.Size)/took.Seconds(), (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>20)
+	var entriesSize, onDisk int64
+	for _, raw := range host.Entries {
+		entriesSize += int64(len(raw))
+	}
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			onDisk += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d MiB of entries, %d MiB on disk", entriesSize>>20, onDisk>>20)
 	probe := func(name string, do func(i uint64) error) {
 		began := time.Now()
 		const rounds = 500
