@@ -28,7 +28,7 @@ import (
 // town is a chain with an entry of each kind, its index, and the explorer over HTTP.
 type town struct {
 	*ledgertest.Host
-	t      *testing.T
+	t      testing.TB
 	index  *explore.Index
 	server *httptest.Server
 	log    *bytes.Buffer
@@ -37,7 +37,7 @@ type town struct {
 
 const clinicDID = "did:web:clinic.example%3A8443"
 
-func newTown(t *testing.T) *town {
+func newTown(t testing.TB) *town {
 	t.Helper()
 	h := ledgertest.NewHost(t, func(g *entry.Genesis) { g.Dev = true })
 	x := &town{Host: h, t: t, log: new(bytes.Buffer), clinic: ledgertest.Key(t, "clinic")}
@@ -307,6 +307,34 @@ func TestExplorerSearch(t *testing.T) {
 	if strings.Contains(x.log.String(), commitment) || x.log.Len() > 0 {
 		t.Errorf("the log says %s", x.log)
 	}
+}
+
+// Whatever address is asked for, there is a page or none, and nothing is out of order.
+func FuzzExplorer(f *testing.F) {
+	x := newTown(f)
+	handler := NewExplorer(x.index, "/explore", slog.New(slog.NewTextHandler(x.log, nil))).Handler()
+	for _, path := range x.paths() {
+		f.Add(path)
+	}
+	for _, path := range []string{"/search?q=%00", "/issuer/%2e%2e%2f", "/policies?after=%ff&verifier=a%00b", "/check/proof?index=9007199254740993&size=1", "/entry/4?from=-1&lang=xx"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		path, query, _ := strings.Cut(address, "?")
+		if !strings.HasPrefix(path, "/") || len(address) > 4096 {
+			t.Skip()
+		}
+		r := httptest.NewRequest(http.MethodGet, "/explore/", nil)
+		r.URL = &url.URL{Path: "/explore" + path, RawQuery: query}
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		if answer.Code >= 500 || x.log.Len() > 0 {
+			t.Errorf("%d, %s", answer.Code, x.log)
+		}
+		if page := answer.Body.String(); strings.Contains(page, "<script>") {
+			t.Errorf("%q comes back in the page", address)
+		}
+	})
 }
 
 // The live part has a tag, and is sent again only when something is new.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -163,6 +164,7 @@ func (b *batch) work(e *entry.Entry, payload entry.Payload) error {
 			party.Issuer, party.Name, party.URL, party.Quota, party.Keys, party.Registered = true, p.Name, p.URL, p.Quota, keyIDs(p.Keys), index
 		}
 		b.rows[prefixIssuer+p.DID] = []byte{}
+		b.name(p.DID, p.Name)
 		b.state.Issuers++
 	case entry.IssuerRotated:
 		about[p.DID] = func(party *Party) { party.Keys, party.Quota = keyIDs(p.Keys), p.Quota }
@@ -179,6 +181,7 @@ func (b *batch) work(e *entry.Entry, payload entry.Payload) error {
 			b.rows[prefixVerifier+p.DID] = []byte{}
 			b.state.Verifiers++
 		}
+		b.name(p.DID, p.Name)
 		about[p.DID] = func(party *Party) {
 			party.Verifier, party.Name, party.Keys, party.ResponseURIs, party.Registered = true, p.Name, keyIDs(p.Keys), p.ResponseURIs, index
 		}
@@ -217,6 +220,18 @@ func (b *batch) work(e *entry.Entry, payload entry.Payload) error {
 	}
 	return b.tell(index, about)
 }
+
+// name lets people find a party by its name, in either language.
+func (b *batch) name(did string, name credential.Text) {
+	for _, text := range []string{name.English, name.Chinese} {
+		if text != "" {
+			b.rows[nameKey(text)+"\x00"+did] = []byte{}
+		}
+	}
+}
+
+// nameKey is how names are looked for: whatever their case, by their beginning.
+func nameKey(text string) string { return prefixName + strings.ToLower(text) }
 
 // tell changes parties and puts the entry onto their lists.
 func (b *batch) tell(index uint64, about map[string]func(*Party)) error {

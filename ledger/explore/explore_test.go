@@ -227,6 +227,11 @@ func TestFind(t *testing.T) {
 	if found := one(issued.Entry.Digest().String()); found.Entry == nil || *found.Entry != 5 {
 		t.Errorf("%+v", found)
 	}
+	for query, want := range map[string]string{"诊": clinic, "clinic": clinic, "CLI": clinic, "land reg": ledgertest.LandDID} {
+		if found := one(query); found.DID != want {
+			t.Errorf("%s: %+v", query, found)
+		}
+	}
 	schema := ledgertest.Must(r.Schema.MarshalText())(t)
 	if found := one(string(schema)); found.Entry == nil || *found.Entry != 2 {
 		t.Errorf("%+v", found)
@@ -234,7 +239,7 @@ func TestFind(t *testing.T) {
 	if found := ledgertest.Must(r.index.Find("2"))(t); len(found) != 3 || *found[0].Entry != 2 || *found[1].Seal != 2 || found[2].Leaf.Leaf != 2 || found[2].Leaf.Status != explore.Active {
 		t.Errorf("%+v", found)
 	}
-	for _, nothing := range []string{"", " ", "99999", "-1", "did:web:nobody.example", strings.Repeat("A", 43), "p\x00", strings.Repeat("x", 5000), "\xff"} {
+	for _, nothing := range []string{"", " ", "99999", "-1", "did:web:nobody.example", "registry", strings.Repeat("A", 43), "p\x00", "clinic\x00", strings.Repeat("x", 5000), "\xff"} {
 		if found, err := r.index.Find(nothing); err != nil || len(found) != 0 {
 			t.Errorf("%.20q: %+v, %v", nothing, found, err)
 		}

@@ -25,7 +25,7 @@ func (x *Index) Policies(verifier, after string, limit int) (list []*Policy, mor
 	}
 	keys, more, err := x.keys(prefix, after, limit)
 	for _, key := range keys {
-		did, id := splitPolicy(prefix[len(prefixPolicy):] + key)
+		did, id := split(prefix[len(prefixPolicy):] + key)
 		p, err := x.Policy(did, id)
 		if err != nil {
 			return nil, false, err

@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -311,11 +311,11 @@ type Found struct {
 // MaxQuery bounds what is searched for, in bytes.
 const MaxQuery = 300
 
-// Find looks for a number (of an entry, a seal, a credential), a DID, a commitment, a digest of an entry, or a schema id. It finds
-// nothing without an error.
+// Find looks for a number (of an entry, a seal, a credential), a DID, a commitment, a digest of an entry, a schema id, or the beginning of
+// a party's name. It finds nothing without an error.
 func (x *Index) Find(query string) ([]Found, error) {
 	query = strings.TrimSpace(query)
-	if query == "" || len(query) > MaxQuery {
+	if query == "" || len(query) > MaxQuery || strings.ContainsFunc(query, unicode.IsControl) {
 		return nil, nil
 	}
 	if n, err := strconv.ParseUint(query, 10, 53); err == nil {
@@ -326,7 +326,36 @@ func (x *Index) Find(query string) ([]Found, error) {
 	} else if !errors.Is(err, ErrAbsent) {
 		return nil, err
 	}
-	return x.findHash(query)
+	found, err := x.findHash(query)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	return x.findName(query)
+}
+
+// maxNamed is how many parties are found by a name.
+const maxNamed = 25
+
+// findName finds parties by the beginning of a name that they have or had.
+func (x *Index) findName(query string) (found []Found, err error) {
+	prefix := nameKey(query)
+	seen := make(map[string]bool)
+	err = x.rows.Each([]byte(prefix), nil, func(key, _ []byte) error {
+		_, did := split(string(key[len(prefixName):]))
+		if seen[did] || did == "" {
+			return nil
+		}
+		if len(found) == maxNamed {
+			return errStop
+		}
+		seen[did] = true
+		found = append(found, Found{DID: did})
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return found, err
 }
 
 func (x *Index) findNumber(n uint64) (found []Found, err error) {
@@ -466,11 +495,8 @@ func digests(hashes []tlog.Hash) []credential.Digest {
 	return out
 }
 
-// splitPolicy parts a policy's key into verifier and id.
-func splitPolicy(key string) (did, id string) {
-	at := bytes.IndexByte([]byte(key), 0)
-	if at < 0 {
-		return key, ""
-	}
-	return key[:at], key[at+1:]
+// split parts a key at its first zero byte.
+func split(key string) (before, behind string) {
+	before, behind, _ = strings.Cut(key, "\x00")
+	return before, behind
 }

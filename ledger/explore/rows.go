@@ -31,6 +31,7 @@ import (
 //	x ‖ leaf ‖ index                 nothing: the entry changed the leaf's status
 //	p ‖ DID                          [Party] (JSON)
 //	i ‖ DID, v ‖ DID                 nothing: it is an issuer, a verifier
+//	r ‖ name ‖ 0 ‖ DID               nothing: it has or had that name, in lower case
 //	q ‖ DID ‖ 0 ‖ policy id          index of its newest registration
 //	m ‖ schema                       index of its newest publication
 //	k ‖ set ‖ part                   index of the entry that has this part of a set
@@ -53,6 +54,7 @@ const (
 	prefixParty      = "p"
 	prefixIssuer     = "i"
 	prefixVerifier   = "v"
+	prefixName       = "r"
 	prefixPolicy     = "q"
 	prefixSchema     = "m"
 	prefixSet        = "k"
