@@ -88,7 +88,7 @@ func start(t *testing.T, v *visits) *httptest.Server {
 	return s
 }
 
-func get(t *testing.T, address string, header ...string) (*http.Response, string) {
+func get(t testing.TB, address string, header ...string) (*http.Response, string) {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {

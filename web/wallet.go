@@ -94,7 +94,7 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 	if w.config, err = script(config); err != nil {
 		return nil, err
 	}
-	w.texts, err = script(walletTexts())
+	w.texts, err = script(textsOfWallet())
 	return w, err
 }
 
@@ -104,10 +104,10 @@ func script(value any) (template.JS, error) {
 	return template.JS(text), err
 }
 
-// walletTexts are the texts of the page, by key without its beginning, by language.
-func walletTexts() map[string]map[string]string {
+// textsOfWallet are the texts of the page, by key without its beginning, by language.
+func textsOfWallet() map[string]map[string]string {
 	out := make(map[string]map[string]string)
-	for key, text := range texts {
+	for key, text := range walletTexts {
 		if name, ours := strings.CutPrefix(key, "wallet."); ours {
 			out[name] = map[string]string{english: text.English, chinese: text.Chinese}
 		}

@@ -24,7 +24,12 @@ import (
 var assets embed.FS
 
 // pages are the templates, by file name.
-var pages = template.Must(template.New("").ParseFS(assets, "assets/*.html"))
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"pass": pass}).ParseFS(assets, "assets/*.html"))
+
+// passed is what one template hands to another: the page, and what to show of it.
+type passed struct{ Page, Rows any }
+
+func pass(page, rows any) passed { return passed{page, rows} }
 
 // policyOfPages is the Content-Security-Policy of each page: our own scripts and styles, and no frame around us, in which somebody
 // else's page could have people press our buttons.

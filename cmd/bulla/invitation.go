@@ -19,7 +19,7 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 	out := cmd.OutOrStdout()
 	profile := filepath.Join(data, demo.ProfileFile)
 	if asJSON(cmd) {
-		places := map[string]string{"ledger": network.Profile.Ledger, "cosigner": network.CosignerURL()}
+		places := map[string]string{"ledger": network.Profile.Ledger, "cosigner": network.CosignerURL(), "explorer": network.ExplorerURL()}
 		for did, a := range network.Agencies {
 			places[did] = a.URL
 		}
@@ -35,7 +35,8 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 
   ledger    %s
   cosigner  %s (replays every entry before it signs)
-`, network.Profile.Ledger, network.CosignerURL())
+  explorer  %s (open it in a browser: what is on the chain, and a checker of its proofs)
+`, network.Profile.Ledger, network.CosignerURL(), network.ExplorerURL())
 	for _, did := range []string{demo.CivilDID, demo.LandDID, demo.HealthDID} {
 		a := network.Agencies[did]
 		fmt.Fprintf(out, "  agency    %s  %s (%s)\n", a.URL, a.Name.English, did)

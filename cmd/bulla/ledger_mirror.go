@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/mirror"
@@ -19,7 +22,7 @@ import (
 func ledgerMirrorCommand() *cobra.Command {
 	var chain, data, listen, export string
 	var every, stall time.Duration
-	var once, verbose bool
+	var once, verbose, explorer bool
 	cmd := &cobra.Command{
 		Use:   "mirror",
 		Short: "Keep a checked copy of a chain, serve it, and raise the alarm",
@@ -49,7 +52,7 @@ on serving what it had. With --once it looks once, and an alarm is an error.`,
 			case once:
 				err = mirrorOnce(cmd, m)
 			default:
-				err = mirrorOn(cmd, m, listen)
+				err = mirrorOn(cmd, m, mirrorAt{listen, profile, explorerFolder(explorer, data), logger})
 			}
 			return errors.Join(err, rows.Close())
 		},
@@ -60,6 +63,7 @@ on serving what it had. With --once it looks once, and an alarm is an error.`,
 	cmd.Flags().StringVar(&export, "export", "", "folder that gets the static part as files")
 	cmd.Flags().DurationVar(&every, "every", 5*time.Second, "time between two looks")
 	cmd.Flags().DurationVar(&stall, "stall", 0, "age of the newest seal that is an alarm (default: by the chain's longest pause)")
+	cmd.Flags().BoolVar(&explorer, "explorer", false, "serve pages at /explore that show the chain to everybody")
 	cmd.Flags().BoolVar(&once, "once", false, "look once and end")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log what happens to standard error")
 	return cmd
@@ -87,9 +91,33 @@ func orNone(path string) string {
 	return path
 }
 
+func explorerFolder(wanted bool, data string) string {
+	if !wanted {
+		return ""
+	}
+	return filepath.Join(data, "explorer")
+}
+
+// mirrorAt says where a mirror serves, and what beside the copy.
+type mirrorAt struct {
+	address  string
+	profile  client.Profile
+	explorer string // folder of its index; empty: none
+	logger   *slog.Logger
+}
+
 // mirrorOn follows and serves until it is interrupted.
-func mirrorOn(cmd *cobra.Command, m *mirror.Mirror, address string) error {
-	listener, err := webapi.Listen(address)
+func mirrorOn(cmd *cobra.Command, m *mirror.Mirror, at mirrorAt) (err error) {
+	handler, explore := m.Handler(), func(context.Context) error { return nil }
+	if at.explorer != "" {
+		explorer, openErr := office.ExplorerParts{Dir: at.explorer, Profile: at.profile, From: handler, Logger: at.logger}.Open()
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, explorer.Close()) }()
+		handler, explore = explorer.Beside(handler), explorer.Run
+	}
+	listener, err := webapi.Listen(at.address)
 	if err != nil {
 		return err
 	}
@@ -100,10 +128,11 @@ func mirrorOn(cmd *cobra.Command, m *mirror.Mirror, address string) error {
 	}
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	ended := make(chan struct{})
-	go func() { defer close(ended); m.Run(ctx) }()
-	err = webapi.Serve(ctx, listener, m.Handler())
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	running.Go(func() { _ = explore(ctx) }) // it logs what goes wrong
+	err = webapi.Serve(ctx, listener, handler)
 	stop()
-	<-ended
+	running.Wait()
 	return err
 }

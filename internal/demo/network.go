@@ -176,6 +176,9 @@ func (n *Network) run(ctx context.Context, did string, work func(context.Context
 // CosignerURL is where the replaying cosigner answers.
 func (n *Network) CosignerURL() string { return n.cosigner }
 
+// ExplorerURL is where everybody can look at the chain.
+func (n *Network) ExplorerURL() string { return n.Profile.Ledger + office.ExplorerPath + "/" }
+
 // Failed tells of a server that ended by itself.
 func (n *Network) Failed() <-chan error { return n.failed }
 
@@ -218,13 +221,20 @@ func (n *Network) startChain(serving context.Context, cfg Config, secrets *keyst
 		return err
 	}
 	n.closers = append(n.closers, closeLedger)
-	n.serve(serving, listeners[atLedger], log.Handler())
-	if err := n.startCosigner(serving, cfg.Dir, cosignerKey, first.Digest(), ledgerURL, listeners[atCosigner]); err != nil {
-		return err
-	}
 	n.Profile = client.Profile{
 		Ledger: ledgerURL, Genesis: first.Digest(),
 		Policy: client.Policy{LogKey: chainKeys.logVerifier, Cosigners: []string{cosignerVerifier}, Threshold: 1},
+	}
+	handler := log.Handler()
+	explorer, err := office.ExplorerParts{Dir: filepath.Join(cfg.Dir, "explorer"), Profile: n.Profile, From: handler, Logger: n.logger}.Open()
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, explorer.Close)
+	n.serve(serving, listeners[atLedger], explorer.Beside(handler))
+	n.run(serving, "explorer", explorer.Run)
+	if err := n.startCosigner(serving, cfg.Dir, cosignerKey, first.Digest(), ledgerURL, listeners[atCosigner]); err != nil {
+		return err
 	}
 	text, err := json.MarshalIndent(n.Profile, "", "  ")
 	if err != nil {

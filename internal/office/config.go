@@ -53,6 +53,7 @@ type LedgerConfig struct {
 	Export    string       `json:"export"`    // folder that gets the static part as files after each checkpoint; may be left out
 	KeepDays  int          `json:"keep_days"` // how long versions of the active tree are kept; 8 if left out
 	Scrub     Scrub        `json:"scrub"`     // may be left out
+	Explorer  string       `json:"explorer"`  // folder of the index of the pages at /explore; none are served if it is left out
 }
 
 // Scrub is how the ledger looks for damage in its store while it runs.
@@ -145,6 +146,7 @@ func ReadLedgerConfig(path string) (c LedgerConfig, err error) {
 			at(&c.Cosigners[i].Public)
 		}
 		at(&c.Export)
+		at(&c.Explorer)
 		return errors.Join(c.Listen.validate(), files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"register", &c.Register}),
 			apart(c.Register, c.Store), c.validateUpkeep(), c.validateCosigners())
 	})

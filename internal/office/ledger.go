@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -124,13 +125,29 @@ func (s *Service) openLedger(cfg LedgerConfig, o Options) error {
 		return err
 	}
 	s.closers = append(s.closers, closeLog)
-	s.handler = s.withAlarms("/readyz", log.Handler())
+	handler := log.Handler()
+	if cfg.Explorer != "" {
+		handler = s.explore(log, handler, parts, k.logVerifier, cfg.Explorer)
+	}
+	s.handler = s.withAlarms("/readyz", handler)
 	s.readiness(func() bool { return log.Ready() == nil })
 	s.gauge("bulla_ledger_entries", "Entries in the newest signed checkpoint.", func() float64 { return float64(log.Status().Entries) })
 	s.gauge("bulla_ledger_published", "Entries in the published checkpoint, which cosigners signed.", func() float64 { return float64(log.Status().Covered) })
 	s.gauge("bulla_ledger_needs_repair", "1 if the scrub found damage.", func() float64 { return one(log.Status().Scrub.NeedsRepair != "") })
 	s.work = append(s.work, func(ctx context.Context) error { return watch(ctx, log) })
 	return nil
+}
+
+// explore puts the explorer beside the ledger. The ledger goes on without one that cannot be opened.
+func (s *Service) explore(log *ledger.Log, handler http.Handler, parts LedgerParts, logKey, dir string) http.Handler {
+	explorer, err := ExplorerOf(log, handler, parts, logKey, dir)
+	if err != nil {
+		parts.Logger.Error("the explorer is not served", slog.Any("error", err))
+		return handler
+	}
+	s.closers = append(s.closers, explorer.Close)
+	s.work = append(s.work, explorer.Run)
+	return explorer.Beside(handler)
 }
 
 // watchPause is how long a ledger that stopped by itself may go unnoticed.
