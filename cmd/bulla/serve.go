@@ -31,8 +31,8 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run one office of a production chain, or every role on loopback",
-		Long: `With --role, serves one office of a production chain: ledger, issuer or verifier, as its configuration says (strict JSON;
-paths in it are relative to it). The key store's passphrase is in ` + passphraseVariable + `, or asked for. Interrupted, it lets
+		Long: `With --role, serves one office of a production chain: ledger, issuer or verifier, or the wallet's page, as its configuration says (strict
+JSON; paths in it are relative to it). The key store's passphrase is in ` + passphraseVariable + `, or asked for. Interrupted, it lets
 running requests finish. doc/operations.md starts a whole chain.
 
 With --dev, starts ledger, a replaying cosigner, three agencies and two relying parties in one process on 127.0.0.1, on a dev chain
@@ -44,7 +44,8 @@ folder beside it: good enough to develop, and for nothing else.`,
   bulla serve --dev --data /tmp/bulla --port 9000
   bulla serve --role ledger --config ledger/ledger.json
   bulla serve --role issuer --config land/issuer.json
-  bulla serve --role verifier --config city/verifier.json`,
+  bulla serve --role verifier --config city/verifier.json
+  bulla serve --role wallet --config wallet/wallet.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if role != "" {
@@ -67,7 +68,7 @@ folder beside it: good enough to develop, and for nothing else.`,
 		},
 	}
 	cmd.Flags().BoolVar(&dev, "dev", false, "a dev chain with development keys, all roles in one process")
-	cmd.Flags().StringVar(&role, "role", "", "an office of a production chain: ledger, issuer or verifier")
+	cmd.Flags().StringVar(&role, "role", "", "an office of a production chain: ledger, issuer or verifier; or wallet")
 	cmd.Flags().StringVar(&config, "config", "", "configuration of that office, a JSON file")
 	cmd.Flags().StringVar(&data, "data", "data", "data folder")
 	cmd.Flags().IntVar(&port, "port", 8700, "first of eight consecutive ports")

@@ -21,11 +21,13 @@ func serveRole(cmd *cobra.Command, role office.Role, config string, verbose bool
 	if err != nil {
 		return err
 	}
-	secret, err := passphrase(cmd)
-	if err != nil {
-		return err
+	o := office.Options{Logger: newLogger(cmd.ErrOrStderr(), verbose)}
+	if role != office.Wallet { // which has no keys
+		if o.Passphrase, err = passphrase(cmd); err != nil {
+			return err
+		}
 	}
-	service, err := open(office.Options{Passphrase: secret, Logger: newLogger(cmd.ErrOrStderr(), verbose)})
+	service, err := open(o)
 	if err != nil {
 		return err
 	}
@@ -48,8 +50,11 @@ func opener(role office.Role, config string) (func(office.Options) (*office.Serv
 	case office.Verifier:
 		cfg, err := office.ReadVerifierConfig(config)
 		return func(o office.Options) (*office.Service, error) { return office.OpenVerifier(cfg, o) }, err
+	case office.Wallet:
+		cfg, err := office.ReadWalletConfig(config)
+		return func(o office.Options) (*office.Service, error) { return office.OpenWallet(cfg, o) }, err
 	}
-	return nil, fmt.Errorf("--role %q: choose ledger, issuer or verifier (a cosigner runs as bulla ledger cosign)", role)
+	return nil, fmt.Errorf("--role %q: choose ledger, issuer, verifier or wallet (a cosigner runs as bulla ledger cosign)", role)
 }
 
 func runService(ctx context.Context, cmd *cobra.Command, service *office.Service) error {

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"github.com/bulla-id/bulla/circuits/ceremony"
-	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/proving"
-	"github.com/bulla-id/bulla/circuits/setup"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/wallet"
 )
 
@@ -19,21 +16,13 @@ import (
 // loaded. A command proves one thing after another, so there is no lock.
 type provers struct {
 	dir  string
-	keys provingKeys
+	keys office.ProvingKeys
 	made map[string]*proving.Prover // by circuit
 }
 
-// provingKeys are the keys of a folder.
-type provingKeys interface {
-	ProvingKey(circuit string) (*keys.ProvingKey, error)
-}
-
-// loadKeys loads the keys of a finished ceremony, or development keys. Whether they are the chain's is for find to see.
-func loadKeys(dir string) (provingKeys, error) {
-	if exists(filepath.Join(dir, ceremony.TranscriptFile)) == nil {
-		return ceremony.Keys(dir)
-	}
-	set, err := setup.Load(dir)
+// loadKeys loads the keys of a folder. Whether they are the chain's is for find to see.
+func loadKeys(dir string) (office.ProvingKeys, error) {
+	set, err := office.ReadProvingKeys(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there are no proving keys in %s: give the folder that has them with --keys (that of the chain's ceremony; bulla serve --dev makes one in its data folder)", dir)
 	}

@@ -12,14 +12,13 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/setup"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/office"
 )
 
 // KeySet is the Groth16 keys that a network runs on.
 type KeySet interface {
-	Circuits() []string
+	office.ProvingKeys
 	VerifyingKey(circuit string) (*keys.VerifyingKey, error)
-	ProvingKey(circuit string) (*keys.ProvingKey, error)
-	ProvingKeyFile(circuit string) (path string, digest credential.Digest, err error)
 }
 
 // openKeys loads the keys of a finished ceremony, or makes development keys once.
