@@ -144,9 +144,13 @@ func TestPageOfMembers(t *testing.T) {
 	if !ok {
 		t.Fatal("the page has no table of verifier.json")
 	}
+	party, wallet, ok := strings.Cut(party, "### `wallet.json`")
+	if !ok {
+		t.Fatal("the page has no table of wallet.json")
+	}
 	listen, _, _ = strings.Cut(listen, "### ")
 	for page, of := range map[string]reflect.Type{
-		agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen](), party: reflect.TypeFor[VerifierConfig](),
+		agency: reflect.TypeFor[IssuerConfig](), listen: reflect.TypeFor[Listen](), party: reflect.TypeFor[VerifierConfig](), wallet: reflect.TypeFor[WalletConfig](),
 	} {
 		var want, got []string
 		for i := range of.NumField() {
