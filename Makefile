@@ -4,10 +4,11 @@ SHELL := /bin/bash
 BULLA := bin/bulla
 DATA ?= data
 FUZZTIME ?= 30s
+SCREENSHOTS ?= screenshots
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/checkpoint/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/oauth/dpop/... ./internal/sdjwt/... ./internal/statuslist/... ./internal/bench/wasm/prove ./web/wasm/app ./web/wasm
 
-.PHONY: help build wallet-page run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges bench bench-wasm bench-peers bench-ledger-peers fuzz soak clean
+.PHONY: help build wallet-page run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges screenshots bench bench-wasm bench-peers bench-ledger-peers fuzz soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -53,6 +54,9 @@ generate: ## regenerate the test vectors; the tree must stay clean
 
 judges: ## implementations that are not ours check our formats (node)
 	testvectors/check/run
+
+screenshots: wallet-page ## write an image of every page into SCREENSHOTS=screenshots (needs Chromium)
+	BULLA_JUDGES=required BULLA_SCREENSHOTS=$(abspath $(SCREENSHOTS)) go test -count=1 -run 'Browser|WalletPage|Explorer' ./web ./internal/demo
 
 bench: build ## measure; one JSON line a figure
 	$(BULLA) bench --json

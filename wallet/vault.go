@@ -110,6 +110,11 @@ func newVault(cfg VaultConfig, doc *document) (*Vault, error) {
 // OpenVault opens a vault. It fails with [ErrNoVault] or [ErrPassphrase], and with [CodeGenesis] if it is of another
 // chain than the one configured.
 func OpenVault(cfg VaultConfig) (*Vault, error) {
+	return openVault(cfg, func(wrapped string) (*age.X25519Identity, error) { return openIdentity(wrapped, cfg.Passphrase) })
+}
+
+// openVault opens a vault whose identity comes from find, which gets it as it is stored.
+func openVault(cfg VaultConfig, find func(wrapped string) (*age.X25519Identity, error)) (*Vault, error) {
 	if cfg.Storage == nil {
 		return nil, errors.New("open vault: there is no storage")
 	}
@@ -121,7 +126,7 @@ func OpenVault(cfg VaultConfig) (*Vault, error) {
 		return nil, fmt.Errorf("open vault: %w", ErrNoVault)
 	}
 	v := &Vault{storage: cfg.Storage, workFactor: cfg.WorkFactor}
-	if err := v.open(raw, cfg.Passphrase); err != nil {
+	if err := v.open(raw, find); err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
 	if !cfg.Genesis.IsZero() && cfg.Genesis != v.doc.Genesis {
@@ -130,12 +135,12 @@ func OpenVault(cfg VaultConfig) (*Vault, error) {
 	return v, nil
 }
 
-func (v *Vault) open(raw []byte, passphrase string) error {
+func (v *Vault) open(raw []byte, find func(wrapped string) (*age.X25519Identity, error)) error {
 	sealed, err := parseSealed(raw)
 	if err != nil {
 		return err
 	}
-	if v.identity, err = openIdentity(sealed.Identity, passphrase); err != nil {
+	if v.identity, err = find(sealed.Identity); err != nil {
 		return err
 	}
 	return v.adopt(raw, sealed)

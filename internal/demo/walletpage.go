@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 
 	"github.com/bulla-id/bulla/internal/office"
 	"github.com/bulla-id/bulla/web"
@@ -18,7 +19,7 @@ func (n *Network) startWallet(serving context.Context, l net.Listener) error {
 	if err != nil {
 		return err
 	}
-	n.Wallet = urlOf(l)
+	n.Wallet = "http://localhost:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port) // a name, as passkeys are of no bare address
 	n.serve(serving, l, page)
 	return nil
 }

@@ -41,6 +41,23 @@ func (p page) press(text string) {
 	browsertest.Evaluate[any](p.Browser, fmt.Sprintf(`[...document.querySelectorAll("button")].find((b) => b.textContent === %s).click()`, quoted(text)))
 }
 
+// look has what is shown looked at, in both languages and two widths.
+func (p page) look(view string) {
+	p.t.Helper()
+	if !browsertest.Looked() {
+		return
+	}
+	for _, width := range []int64{1100, 390} {
+		p.Screen(width, width == 1100) // dark, then light
+		for range 2 {
+			language := browsertest.Evaluate[string](p.Browser, `document.getElementById("language").textContent`)
+			p.press(language)
+			p.Until(`document.getElementById("language").textContent !== ` + quoted(language))
+			p.WantAccessible(view)
+		}
+	}
+}
+
 // at waits for a view.
 func (p page) at(view string) {
 	p.t.Helper()
@@ -89,6 +106,7 @@ func TestWalletPage(t *testing.T) {
 	p.wantHistory()
 	p.wantNothingReadable()
 	backup := p.backup()
+	p.passkey()
 	p.WantNoErrors()
 
 	other := page{browsertest.Open(t), t}
@@ -103,7 +121,7 @@ func (p page) create(n *Network) {
 	p.t.Helper()
 	p.Open(n.Wallet + "/?lang=en")
 	p.at("welcome")
-	p.WantAccessible("wallet, welcome")
+	p.look("wallet, welcome")
 	p.fill("passphrase", ourPassphrase)
 	p.fill("again", "another")
 	p.submit("again")
@@ -111,7 +129,7 @@ func (p page) create(n *Network) {
 	p.fill("again", ourPassphrase)
 	p.submit("again")
 	p.at("home")
-	p.WantAccessible("wallet, empty")
+	p.look("wallet, empty")
 }
 
 func (p page) receive(n *Network) {
@@ -123,13 +141,13 @@ func (p page) receive(n *Network) {
 	p.fill("link", invitation.Residency)
 	p.submit("link")
 	p.at("offer")
-	p.WantAccessible("wallet, offer")
+	p.look("wallet, offer")
 	p.press("Receive it")
 	p.at("received")
 	p.press("To the wallet")
 	p.at("home")
 	p.Until(`document.querySelectorAll(".card").length === 1`)
-	p.WantAccessible("wallet, with a card")
+	p.look("wallet, with a card")
 }
 
 // asked is a session of the city's that the wallet has read.
@@ -155,8 +173,11 @@ func (p page) wantState(n *Network, session string, want verifier.State) {
 func (p page) prove(n *Network) {
 	p.t.Helper()
 	session := p.asked(n)
-	p.WantAccessible("wallet, consent")
-	p.Until("document.documentElement.scrollWidth <= window.innerWidth")
+	p.look("wallet, consent")
+	if wide := browsertest.Evaluate[string](p.Browser, `document.documentElement.scrollWidth > innerWidth ? document.documentElement.scrollWidth + " of " + innerWidth + ": " +
+		[...document.querySelectorAll("body *")].filter((e) => Math.max(e.getBoundingClientRect().right, e.getBoundingClientRect().left + e.scrollWidth) > innerWidth).map((e) => e.tagName + " " + e.textContent.slice(0, 60)).join(" | ") : ""`); wide != "" {
+		p.t.Errorf("wider than the window: %s", wide)
+	}
 	begin := time.Now()
 	p.press("Prove it")
 	p.at("answered")
@@ -172,7 +193,7 @@ func (p page) decline(n *Network) {
 	session := p.asked(n)
 	p.press("中文")
 	p.Until(`[...document.querySelectorAll("button")].some((b) => b.textContent === "我不想出示")`)
-	p.WantAccessible("wallet, consent in Chinese")
+	p.look("wallet, consent in Chinese")
 	p.press("我不想出示")
 	p.at("declined")
 	p.wantState(n, session, verifier.Rejected)
@@ -186,7 +207,7 @@ func (p page) wantHistory() {
 	p.t.Helper()
 	p.press("History")
 	p.at("history")
-	p.WantAccessible("wallet, history")
+	p.look("wallet, history")
 	if lines := browsertest.Evaluate[int](p.Browser, `document.querySelectorAll(".event").length`); lines != 3 {
 		p.t.Errorf("the history has %d lines, want received, proven, declined", lines)
 	}
@@ -231,7 +252,7 @@ func (p page) backup() string {
 	p.t.Helper()
 	p.press("Settings")
 	p.at("settings")
-	p.WantAccessible("wallet, settings")
+	p.look("wallet, settings")
 	browsertest.Evaluate[any](p.Browser, `window.saved = ""; const address = URL.createObjectURL; URL.createObjectURL = (b) => { b.text().then((t) => { window.saved = t; }); return address(b); }; 0`)
 	p.fill("passphrase", backupPassphrase)
 	p.fill("again", backupPassphrase)
@@ -240,13 +261,29 @@ func (p page) backup() string {
 	return browsertest.Evaluate[string](p.Browser, `window.saved`)
 }
 
+// passkey sets one up, and opens the wallet with it.
+func (p page) passkey() {
+	p.t.Helper()
+	p.Passkeys()
+	p.press("Settings")
+	p.at("settings")
+	p.press("Set up a passkey")
+	p.Until(`[...document.querySelectorAll("[role=status]")].some((e) => e.textContent === "The passkey is set up.")`)
+	p.press("Lock")
+	p.at("unlock")
+	p.look("wallet, locked, with a passkey")
+	p.press("Unlock with the passkey")
+	p.at("home")
+	p.Until(`document.querySelectorAll(".card").length === 1`)
+}
+
 func (p page) restore(n *Network, backup string) {
 	p.t.Helper()
 	p.Open(n.Wallet + "/?lang=en")
 	p.at("welcome")
 	p.press("Restore from a backup")
 	p.at("restore")
-	p.WantAccessible("wallet, restore")
+	p.look("wallet, restore")
 	browsertest.Evaluate[any](p.Browser, `const files = new DataTransfer(); files.items.add(new File([`+quoted(backup)+`], "backup.json")); document.getElementById("file").files = files.files; 0`)
 	p.fill("old", "a wrong horse battery")
 	p.fill("passphrase", ourPassphrase)
@@ -259,7 +296,7 @@ func (p page) restore(n *Network, backup string) {
 	p.Until(`document.querySelectorAll(".card").length === 1`)
 	p.press("Lock")
 	p.at("unlock")
-	p.WantAccessible("wallet, locked")
+	p.look("wallet, locked")
 	p.fill("passphrase", ourPassphrase)
 	p.submit("passphrase")
 	p.at("home")
@@ -278,7 +315,7 @@ func (p page) revoked(n *Network) {
 	}
 	p.press("Wallet")
 	p.Within(long, `document.querySelector(".card").dataset.state === "revoked_or_suspended"`)
-	p.WantAccessible("wallet, revoked")
+	p.look("wallet, revoked")
 	session := p.asked(n)
 	if browsertest.Evaluate[bool](p.Browser, `[...document.querySelectorAll("button")].some((b) => b.textContent === "Prove it")`) {
 		p.t.Error("what is revoked can be proven")

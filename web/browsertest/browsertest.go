@@ -5,8 +5,11 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
 
@@ -129,6 +133,19 @@ func (b *Browser) Screen(width int64, dark bool) {
 	}
 }
 
+// Passkeys gives the browser an authenticator that says yes, with the PRF extension.
+func (b *Browser) Passkeys() {
+	b.t.Helper()
+	_, err1 := chromedp.Call(b.context, webauthn.Enable, webauthn.EnableParams{})
+	_, err2 := chromedp.Call(b.context, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: "internal", HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: true,
+		AutomaticPresenceSimulation: true,
+	}})
+	if err := errors.Join(err1, err2); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // WantNoErrors fails the test for everything that consoles said was wrong since the browser was opened.
 func (b *Browser) WantNoErrors() {
 	b.t.Helper()
@@ -140,6 +157,30 @@ func (b *Browser) WantNoErrors() {
 	b.errors = nil
 }
 
+// notInNames is what a file's name should not have.
+var notInNames = regexp.MustCompile(`[^a-zA-Z0-9]+`)
+
+// shoot writes the whole page as an image, named by page, language and width.
+func (b *Browser) shoot(page string) {
+	b.t.Helper()
+	dir := os.Getenv("BULLA_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	seen := Evaluate[string](b, "[document.documentElement.lang, innerWidth].join(' ')")
+	image, err := chromedp.Run(b.context, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	name := notInNames.ReplaceAllString(page+" "+seen, "-") + ".png"
+	if err := os.WriteFile(filepath.Join(dir, name), image, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // violation is what axe found.
 type violation struct {
 	ID     string   `json:"id"`
@@ -148,10 +189,14 @@ type violation struct {
 	Nodes  []string `json:"nodes"`
 }
 
+// Looked tells whether pages are looked at closely: by axe, or by a person at screenshots.
+func Looked() bool { return os.Getenv("BULLA_AXE") != "" || os.Getenv("BULLA_SCREENSHOTS") != "" }
+
 // WantAccessible fails the test for what axe finds on the page by the rules of WCAG 2.2 AA. Without BULLA_AXE, which names the file axe.min.js
-// of npm's axe-core, it does nothing.
+// of npm's axe-core, it asks nobody. With BULLA_SCREENSHOTS, which names a folder, it writes what the page looks like.
 func (b *Browser) WantAccessible(page string) {
 	b.t.Helper()
+	b.shoot(page)
 	path := os.Getenv("BULLA_AXE")
 	if path == "" {
 		return

@@ -176,9 +176,51 @@ function restore() {
 		el("p", {}, el("button", { type: "button", onclick: () => page(state.exists ? unlock : welcome) }, t("back"))));
 }
 
-function unlock() {
+// ---- passkeys: the authenticator makes the same 32 bytes each time, which open the vault's seal
+
+const supported = () => "PublicKeyCredential" in self && !!navigator.credentials;
+const random = (n) => crypto.getRandomValues(new Uint8Array(n));
+const encode = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const decode = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+
+// keyOf asks the authenticator, and so the person.
+async function keyOf(id, salt) {
+	const got = await navigator.credentials.get({ publicKey: {
+		challenge: random(32), allowCredentials: [{ type: "public-key", id }], userVerification: "required", extensions: { prf: { eval: { first: salt } } },
+	} });
+	const key = got.getClientExtensionResults().prf?.results?.first;
+	if (!key) throw { code: "no_prf" };
+	return encode(key);
+}
+
+async function addPasskey() {
+	const salt = random(32);
+	const made = await navigator.credentials.create({ publicKey: {
+		rp: { name: "Bulla" }, user: { id: random(16), name: t("title"), displayName: t("title") }, challenge: random(32),
+		pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }, { type: "public-key", alg: -257 }],
+		authenticatorSelection: { residentKey: "preferred", userVerification: "required" }, extensions: { prf: {} },
+	} });
+	if (!made.getClientExtensionResults().prf?.enabled) throw { code: "no_prf" };
+	const { seal } = await call("seal", { key: await keyOf(made.rawId, salt) });
+	await call("passkey.save", { id: encode(made.rawId), salt: encode(salt), seal });
+}
+
+// asked is what an authenticator or its person refused, in our words.
+function asked(error) {
+	return error instanceof DOMException ? { code: "no_passkey" } : error;
+}
+
+async function unlock() {
+	const kept = supported() ? await call("passkey.load") : null;
 	show("unlock",
 		el("h1", {}, t("unlock")),
+		kept ? form(t("unlock.passkey"), async () => {
+			try {
+				await opened("unseal", { key: await keyOf(decode(kept.id), decode(kept.salt)), seal: kept.seal });
+			} catch (error) {
+				throw asked(error);
+			}
+		}) : null,
 		form(t("unlock.do"), (values) => opened("unlock", { passphrase: values.passphrase }), field("passphrase", t("unlock.passphrase"), secret("current-password"))));
 }
 
@@ -426,10 +468,20 @@ function settings() {
 				form.replaceChildren(el("p", { role: "status" }, t("backup.made")), link);
 				link.click();
 			}, ...twice("backup"))),
+		supported() ? el("section", { class: "box" }, el("h2", {}, t("passkey")), el("p", {}, t("passkey.what")),
+			form(t("passkey.do"), async (_, form) => {
+				try {
+					await addPasskey();
+				} catch (error) {
+					throw asked(error);
+				}
+				form.replaceChildren(el("p", { role: "status" }, t("passkey.done")));
+			})) : null,
 		el("section", { class: "box" }, el("h2", {}, t("change")),
 			form(t("change.do"), async (values, form) => {
 				if (values.new !== values.newAgain) throw { code: "again" };
 				await call("passphrase", { old: values.old, new: values.new });
+				await call("passkey.drop"); // it opens nothing any longer
 				form.replaceChildren(el("p", { role: "status" }, t("change.done")));
 			},
 			field("old", t("unlock.passphrase"), secret("current-password")),

@@ -1,7 +1,7 @@
 // The wallet runs here, in Go. The page posts {start: config} once, then {id, method, language, params}; it gets {ready}, {progress} and
 // {id, result} or {id, failed}. Secrets stay here: ending the worker locks the wallet.
 
-const database = "bulla-wallet", table = "vault", row = "vault";
+const database = "bulla-wallet", table = "vault", row = "vault", passkeyRow = "passkey";
 const keyCache = "bulla-keys";
 const patience = 10000; // milliseconds until a database that does not open is an error
 
@@ -55,6 +55,27 @@ async function save(old, data) {
 	}
 }
 
+// row of the passkey: which it is, and the seal that its key opens. No secret: the key is the authenticator's.
+async function passkey(mode, change) {
+	const db = await opened();
+	try {
+		return await new Promise((resolve, reject) => {
+			const transaction = db.transaction(table, mode);
+			const request = change(transaction.objectStore(table));
+			transaction.oncomplete = () => resolve(request.result ?? null);
+			transaction.onabort = () => reject(transaction.error);
+		});
+	} finally {
+		db.close();
+	}
+}
+
+const passkeys = {
+	"passkey.load": () => passkey("readonly", (rows) => rows.get(passkeyRow)),
+	"passkey.save": (kept) => passkey("readwrite", (rows) => rows.put(kept, passkeyRow)),
+	"passkey.drop": () => passkey("readwrite", (rows) => rows.delete(passkeyRow)),
+};
+
 // bytesAt fetches a file once. What it has is checked by who asked; fresh throws away what was kept.
 async function bytesAt(address, fresh) {
 	const cache = self.caches ? await caches.open(keyCache) : null;
@@ -96,6 +117,7 @@ async function start(config) {
 self.onmessage = async ({ data }) => {
 	try {
 		if (data.start) return await start(data.start);
+		if (passkeys[data.method]) return postMessage({ id: data.id, result: await passkeys[data.method](data.params) });
 		const answer = JSON.parse(await self.bullaCall(data.method, data.language, JSON.stringify(data.params ?? {})));
 		postMessage({ id: data.id, ...answer });
 	} catch (error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/proving"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/wallet"
 )
@@ -81,8 +82,9 @@ const (
 	CodePassphrase = "passphrase" // wrong
 	CodeExists     = "exists"     // there is a vault here already
 	CodeNoVault    = "no_vault"
-	CodeWeak       = "weak" // the passphrase is too short
-	CodeFile       = "file" // no backup
+	CodeWeak       = "weak"    // the passphrase is too short
+	CodeFile       = "file"    // no backup
+	CodeDevice     = "passkey" // the passkey does not open it any longer
 	CodeOther      = "other"
 )
 
@@ -104,6 +106,8 @@ func failureOf(err error, language string) *Failure {
 		return &Failure{string(refusal.Code), refusal.Text(language)}
 	case errors.Is(err, wallet.ErrPassphrase):
 		return &Failure{CodePassphrase, ""}
+	case errors.Is(err, wallet.ErrDeviceKey):
+		return &Failure{CodeDevice, ""}
 	case errors.Is(err, wallet.ErrVaultExists):
 		return &Failure{CodeExists, ""}
 	case errors.Is(err, wallet.ErrNoVault):
@@ -174,12 +178,50 @@ type passphrases struct {
 	BackupPassphrase string `json:"backup_passphrase,omitempty"`
 }
 
+// sealed is what a passkey opens a vault by: its PRF's output, and the seal that is kept. Both are base64url.
+type sealed struct {
+	Key  string `json:"key"`
+	Seal string `json:"seal,omitempty"`
+}
+
+// parts are key and seal in bytes.
+func (s sealed) parts() (key, seal []byte, err error) {
+	key, err1 := credential.ParseBase64(s.Key, wallet.DeviceKeySize)
+	seal, err2 := credential.ParseBase64(s.Seal, -1)
+	if err1 != nil || err2 != nil {
+		return nil, nil, fmt.Errorf("%w: a passkey's key or seal", errCall)
+	}
+	return key, seal, nil
+}
+
+func (a *App) unseal(s sealed) (any, error) {
+	key, seal, err := s.parts()
+	if err != nil {
+		return nil, err
+	}
+	vault, err := wallet.OpenVaultBySeal(a.vaultConfig(""), seal, key)
+	if err != nil {
+		return nil, err
+	}
+	return a.open(vault)
+}
+
+func (a *App) seal(s sealed) (any, error) {
+	key, _, err := s.parts()
+	if err != nil {
+		return nil, err
+	}
+	seal, err := a.vault.SealFor(key)
+	return map[string]string{"seal": openid.EncodeBytes(seal)}, err
+}
+
 // calls are all methods.
 var calls = map[string]call{
 	"status":  with(func(a *App, _ context.Context, _ string, _ none) (any, error) { return a.status() }),
 	"create":  with(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.create(p) }),
 	"restore": with(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.restore(p) }),
 	"unlock":  with(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.unlock(p) }),
+	"unseal":  with(func(a *App, _ context.Context, _ string, s sealed) (any, error) { return a.unseal(s) }),
 
 	"credentials": unlocked(func(a *App, _ context.Context, _ string, _ none) (any, error) {
 		return notNil(a.wallet.Credentials()), nil
@@ -201,6 +243,7 @@ var calls = map[string]call{
 	"explain": unlocked((*App).explainAgain),
 	"answer":  unlocked((*App).answer),
 	"refuse":  unlocked((*App).refuse),
+	"seal":    unlocked(func(a *App, _ context.Context, _ string, s sealed) (any, error) { return a.seal(s) }),
 	"backup":  unlocked(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.backup(p) }),
 	"passphrase": unlocked(func(a *App, _ context.Context, _ string, p struct {
 		Old string `json:"old"`

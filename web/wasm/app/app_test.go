@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/openid"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/wallet"
 )
@@ -85,6 +87,16 @@ func TestVault(t *testing.T) {
 		t.Error("no list for no credentials")
 	}
 
+	key := openid.EncodeBytes(bytes.Repeat([]byte{7}, wallet.DeviceKeySize))
+	var seal struct{ Seal string }
+	b.must(t, "seal", `{"key":"`+key+`"}`, &seal)
+	c := newApp(t, storage)
+	c.refused(t, "unseal", `{"key":"`+key[2:]+`","seal":"`+seal.Seal+`"}`, CodeCall)
+	c.refused(t, "unseal", `{"key":"`+openid.EncodeBytes(make([]byte, wallet.DeviceKeySize))+`","seal":"`+seal.Seal+`"}`, CodeDevice)
+	if c.must(t, "unseal", `{"key":"`+key+`","seal":"`+seal.Seal+`"}`, &s); !s.Open {
+		t.Errorf("%+v", s)
+	}
+
 	other := newApp(t, new(wallet.InMemory))
 	params, err := json.Marshal(passphrases{passphrase, backup.Backup, "another horse battery"})
 	if err != nil {
@@ -101,7 +113,7 @@ func TestVault(t *testing.T) {
 func TestCallsThatAreRefused(t *testing.T) {
 	a := newApp(t, new(wallet.InMemory))
 	for _, method := range Methods() {
-		if !slices.Contains([]string{"status", "create", "restore", "unlock"}, method) {
+		if !slices.Contains([]string{"status", "create", "restore", "unlock", "unseal"}, method) {
 			a.refused(t, method, `{}`, CodeLocked)
 		}
 		a.refused(t, method, `{"horse":"`+passphrase+`"}`, CodeCall)
