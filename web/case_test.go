@@ -96,7 +96,7 @@ func TestCasePage(t *testing.T) {
 	s := c.serve(t, false)
 	for language, want := range map[string][]string{
 		"en":    {`<html lang="en">`, "Civil &lt;i&gt;affairs", "Residence", "Application for a credential", "Received", "Being reviewed", "still to come", "2027-01-15 08:00 UTC"},
-		"zh-CN": {`<html lang="zh-CN">`, "民政局", "居住证", "证件申请", "已受理", "审核中", "尚未进行"},
+		"zh-CN": {`<html lang="zh-CN">`, "民政局", "居住证", "凭证申请", "已受理", "审核中", "尚未进行"},
 	} {
 		response, page := get(t, s.URL+"/a/progress/link?lang="+language, "Accept", "text/html,*/*")
 		if response.StatusCode != http.StatusOK || !strings.Contains(response.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") || response.Header.Get("Vary") != "Accept" {
