@@ -147,6 +147,9 @@ func (p page) receive(n *Network) {
 	p.press("To the wallet")
 	p.at("home")
 	p.Until(`document.querySelectorAll(".card").length === 1`)
+	if card := browsertest.Evaluate[string](p.Browser, `document.querySelector(".card").innerText`); !strings.Contains(card, "北京市") || !strings.Contains(card, "2019-03-01") || strings.Contains(card, "[object") {
+		p.t.Errorf("the card says %q", card)
+	}
 	p.look("wallet, with a card")
 }
 

@@ -76,7 +76,7 @@ function wordsOf(failed) {
 // show puts a view on the page, and the focus on its heading, so that screen readers begin there.
 function show(view, ...elements) {
 	state.view = view;
-	main.replaceChildren(...elements.flat().filter(Boolean));
+	main.replaceChildren(...elements.flat(Infinity).filter(Boolean));
 	main.dataset.view = view;
 	drawFrame();
 	const heading = main.querySelector("h1");
