@@ -7,7 +7,7 @@ import (
 )
 
 // texts are the words of our pages. What a verifier asks, and what came of it, is in the words of the role.
-var texts = together(verificationTexts, caseTexts, walletTexts, explorerTexts)
+var texts = together(verificationTexts, caseTexts, walletTexts, frontTexts, explorerTexts)
 
 func together(parts ...map[string]credential.Text) map[string]credential.Text {
 	all := make(map[string]credential.Text)

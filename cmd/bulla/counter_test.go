@@ -33,7 +33,7 @@ func TestCounterWithoutANetwork(t *testing.T) {
 	if _, err := keystore.Open(keystore.Config{Dir: filepath.Join(data, "secrets"), Passphrase: "dev", WorkFactor: 8}); err != nil {
 		t.Fatal(err)
 	}
-	network := serveDev(t, "\n", "--data", data, "--port", eightPorts(t), "--json")
+	network := serveDev(t, "\n", "--data", data, "--port", ninePorts(t), "--json")
 	var in invitation
 	decode(t, network.out.String(), &in)
 	w := &town{t, data, filepath.Join(data, "first.bulla")}

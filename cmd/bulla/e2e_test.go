@@ -98,8 +98,8 @@ func serveDev(t *testing.T, last string, args ...string) servedNetwork {
 	return s
 }
 
-// eightPorts finds a first port with free ones behind it.
-func eightPorts(t *testing.T) string {
+// ninePorts finds a first port with free ones behind it.
+func ninePorts(t *testing.T) string {
 	t.Helper()
 next:
 	for range 50 {
@@ -109,7 +109,7 @@ next:
 		}
 		first := l.Addr().(*net.TCPAddr).Port
 		l.Close()
-		for i := range 8 {
+		for i := range 9 {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+i)))
 			if err != nil {
 				continue next
@@ -118,7 +118,7 @@ next:
 		}
 		return strconv.Itoa(first)
 	}
-	t.Fatal("no eight free ports in a row")
+	t.Fatal("no nine free ports in a row")
 	return ""
 }
 
@@ -192,7 +192,7 @@ func TestEveryCommandOnADevNetwork(t *testing.T) {
 	if _, err := keystore.Open(keystore.Config{Dir: filepath.Join(data, "secrets"), Passphrase: "dev", WorkFactor: 8}); err != nil {
 		t.Fatal(err)
 	}
-	port := eightPorts(t)
+	port := ninePorts(t)
 	network := serveDev(t, "\n", "--data", data, "--port", port, "--json")
 	var in invitation
 	decode(t, network.out.String(), &in)

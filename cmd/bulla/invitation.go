@@ -19,7 +19,7 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 	out := cmd.OutOrStdout()
 	profile := filepath.Join(data, demo.ProfileFile)
 	if asJSON(cmd) {
-		places := map[string]string{"ledger": network.Profile.Ledger, "cosigner": network.CosignerURL(), "explorer": network.ExplorerURL()}
+		places := map[string]string{"ledger": network.Profile.Ledger, "cosigner": network.CosignerURL(), "explorer": network.ExplorerURL(), "front": network.Front}
 		for did, a := range network.Agencies {
 			places[did] = a.URL
 		}
@@ -33,10 +33,12 @@ func printInvitation(cmd *cobra.Command, network *demo.Network, in demo.Invitati
 	}
 	fmt.Fprintf(out, `Bulla runs on loopback, on a dev chain: whoever made its keys could forge proofs.
 
+Open this in a browser; everything can be reached from there:  %s
+
   ledger    %s
   cosigner  %s (replays every entry before it signs)
   explorer  %s (open it in a browser: what is on the chain, and a checker of its proofs)
-`, network.Profile.Ledger, network.CosignerURL(), network.ExplorerURL())
+`, network.Front, network.Profile.Ledger, network.CosignerURL(), network.ExplorerURL())
 	for _, did := range []string{demo.CivilDID, demo.LandDID, demo.HealthDID} {
 		a := network.Agencies[did]
 		fmt.Fprintf(out, "  agency    %s  %s (%s)\n", a.URL, a.Name.English, did)

@@ -71,7 +71,7 @@ folder beside it: good enough to develop, and for nothing else.`,
 	cmd.Flags().StringVar(&role, "role", "", "an office of a production chain: ledger, issuer or verifier; or wallet")
 	cmd.Flags().StringVar(&config, "config", "", "configuration of that office, a JSON file")
 	cmd.Flags().StringVar(&data, "data", "data", "data folder")
-	cmd.Flags().IntVar(&port, "port", 8700, "first of eight consecutive ports")
+	cmd.Flags().IntVar(&port, "port", 8700, "first of nine consecutive ports")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log what happens to standard error")
 	cmd.MarkFlagsMutuallyExclusive("dev", "role")
 	cmd.MarkFlagsMutuallyExclusive("dev", "config")

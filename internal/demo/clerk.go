@@ -15,6 +15,7 @@ import (
 	"github.com/bulla-id/bulla/issuer/adapter/dcc"
 	"github.com/bulla-id/bulla/issuer/bulk"
 	"github.com/bulla-id/bulla/verifier"
+	"github.com/bulla-id/bulla/verifier/check"
 )
 
 // Clerk uses an agency's admin API over HTTP.
@@ -127,6 +128,15 @@ func (c *Counter) ResultKeys(ctx context.Context) ([]jose.PublicKey, error) {
 		return nil, fmt.Errorf("result keys: %w", err)
 	}
 	return set.Keys, nil
+}
+
+// Result reads the result of a session, if one of the verifier's keys signed it for this application.
+func (c *Counter) Result(ctx context.Context, session, token string) (*check.Result, error) {
+	keys, err := c.ResultKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return check.VerifyResult(token, jose.Keys(keys...), check.Expected{Verifier: c.DID, Audience: counterClient, Session: session, Now: time.Now()})
 }
 
 // Ask starts a session under a policy.

@@ -36,7 +36,7 @@ type Config struct {
 	WorkFactor int    // of scrypt; 0: 18
 	// Ceremony is the folder of a finished ceremony. With its keys the chain is no dev chain. Empty: development keys.
 	Ceremony string
-	Port     int // first of eight consecutive ports on 127.0.0.1; 0: any free ones
+	Port     int // first of nine consecutive ports on 127.0.0.1; 0: any free ones
 	Progress setup.Progress
 	Logger   *slog.Logger // nil: no log
 }
@@ -49,6 +49,7 @@ type Network struct {
 	Agencies  map[string]*Agency // by DID
 	Verifiers map[string]*Verifier
 	Chain     *client.Client // the demo's own view
+	Front     string         // URL of the first page, which leads to all others
 	Wallet    string         // URL of the wallet's page; empty in a program that was built without it
 
 	schemas  schemas
@@ -71,6 +72,7 @@ const (
 	atCity
 	atClinic
 	atWallet
+	atFront
 	places
 )
 
@@ -126,7 +128,10 @@ func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
 	if err := n.startVerifiers(ctx, serving, cfg.Dir, secrets, listeners); err != nil {
 		return err
 	}
-	return n.startWallet(serving, listeners[atWallet])
+	if err := n.startWallet(serving, listeners[atWallet]); err != nil {
+		return err
+	}
+	return n.startFront(serving, listeners[atFront])
 }
 
 // listen opens the listeners of all places.

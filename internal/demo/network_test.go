@@ -34,7 +34,7 @@ func freePorts(t *testing.T) int {
 		}
 		return first
 	}
-	t.Fatal("no eight free ports in a row")
+	t.Fatal("no nine free ports in a row")
 	return 0
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/bulla-id/bulla/circuits"
 	"github.com/bulla-id/bulla/circuits/proving"
-	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/adapter/cadastre"
 	"github.com/bulla-id/bulla/issuer/adapter/dcc"
@@ -199,13 +198,7 @@ func (s *story) accepted(ctx context.Context, who *citizen, c *Counter, policyID
 	if status.State != verifier.Verified {
 		return nil, fmt.Errorf("the session is %s", status.State)
 	}
-	keys, err := c.ResultKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return check.VerifyResult(status.Result, jose.Keys(keys...), check.Expected{
-		Verifier: c.DID, Audience: counterClient, Session: started.ID, Now: time.Now(),
-	})
+	return c.Result(ctx, started.ID, status.Result)
 }
 
 // answer is what a person does with an honest wallet: read, look at the explanation, agree.

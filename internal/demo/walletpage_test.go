@@ -115,6 +115,54 @@ func TestWalletPage(t *testing.T) {
 	other.prove(n)
 	other.revoked(n)
 	other.WantNoErrors()
+
+	visitor := page{browsertest.Open(t), t}
+	visitor.Screen(390, false)
+	visitor.tour(n)
+	visitor.WantNoErrors()
+}
+
+// tour is what a visitor does from the first page on: three credentials, three shops.
+func (p page) tour(n *Network) {
+	p.t.Helper()
+	p.Open(n.Front + "/?lang=en")
+	p.WantAccessible("front door")
+	p.press("Begin: five minutes")
+	p.Until(`document.querySelectorAll("ol ul a").length === 3`)
+	p.WantAccessible("tour")
+	visit := browsertest.Evaluate[string](p.Browser, `location.href`)
+	for i, offer := range browsertest.Evaluate[[]string](p.Browser, `[...document.querySelectorAll("ol ul a")].map((a) => a.href)`) {
+		p.Open(offer)
+		if i == 0 {
+			p.at("welcome")
+			p.fill("passphrase", ourPassphrase)
+			p.fill("again", ourPassphrase)
+			p.submit("again")
+		}
+		p.at("offer")
+		p.press("Receive it")
+		p.at("received")
+	}
+	for _, s := range shops {
+		p.Open(visit)
+		p.press(s.Name.English)
+		p.Until(`document.getElementById("visit")?.dataset.version === "created false"`)
+		p.WantAccessible("shop")
+		shop := browsertest.Evaluate[string](p.Browser, `location.href`)
+		p.Open(browsertest.Evaluate[string](p.Browser, `document.querySelector("a.primary").href`))
+		p.at("unlock")
+		p.fill("passphrase", ourPassphrase)
+		p.submit("passphrase")
+		p.at("consent")
+		p.press("Prove it")
+		p.at("answered")
+		p.Open(shop)
+		p.Until(`"ended" in document.getElementById("visit").dataset && document.querySelectorAll(".facts li").length > 0`)
+		p.WantAccessible("shop, after")
+		if text := browsertest.Evaluate[string](p.Browser, `document.querySelector("main").innerText`); !strings.Contains(text, "Done: it is proven") || !strings.Contains(text, "What else it saw, and what not") {
+			p.t.Errorf("%s says %s", s.ID, text)
+		}
+	}
 }
 
 func (p page) create(n *Network) {

@@ -105,12 +105,18 @@ func Evaluate[T any](b *Browser, expression string) T {
 // Until waits for an expression of the page to be true, half a minute at most.
 func (b *Browser) Until(expression string) { b.t.Helper(); b.Within(30*time.Second, expression) }
 
-// Within waits for an expression of the page to be true.
+// Within waits for an expression of the page to be true, also of one that is being loaded.
 func (b *Browser) Within(limit time.Duration, expression string) {
 	b.t.Helper()
-	wait := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(limit))
-	if _, err := chromedp.Run(b.context, wait); err != nil {
-		b.t.Fatalf("wait for %s: %v", expression, err)
+	for end := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) { // the page that was asked may go, and another come
+		wait := chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(time.Until(end)))
+		_, err := chromedp.Run(b.context, wait)
+		switch {
+		case err == nil:
+			return
+		case time.Now().After(end) || !strings.Contains(err.Error(), "navigated") && !strings.Contains(err.Error(), "Cannot find context"):
+			b.t.Fatalf("wait for %s: %v", expression, err)
+		}
 	}
 }
 
