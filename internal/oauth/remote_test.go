@@ -200,11 +200,15 @@ func TestSlowProvider(t *testing.T) {
 	})
 	<-arrived
 	leave()
+	joined := make(chan struct{}, 9)
 	for range 4 {
 		wait.Go(func() {
-			_, err := keys.Key(t.Context(), "b")
+			_, err := keys.Key(waiting{t.Context(), joined}, "b")
 			results <- err
 		})
+	}
+	for range 4 {
+		<-joined // who came after the clock goes on would ask anew
 	}
 	if _, err := keys.Key(t.Context(), "a"); err != nil {
 		t.Errorf("a key that we have: %v", err)
@@ -228,6 +232,18 @@ func TestSlowProvider(t *testing.T) {
 	if got := p.asked.Load(); got != 2 {
 		t.Errorf("asked %d times", got)
 	}
+}
+
+// waiting is a context that tells when somebody waits for its end.
+type waiting struct {
+	context.Context
+	joined chan<- struct{}
+}
+
+// Done tells so.
+func (w waiting) Done() <-chan struct{} {
+	w.joined <- struct{}{}
+	return w.Context.Done()
 }
 
 func TestDiscovery(t *testing.T) {
