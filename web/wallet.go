@@ -22,9 +22,7 @@ import (
 type WalletConfig struct {
 	Profile json.RawMessage // of the chain, as ledger/client reads it
 	Keys    []WalletKey
-	// Start is where the page goes when it is opened for itself, a page for visitors; empty: nowhere.
-	Start  string
-	Logger *slog.Logger
+	Logger  *slog.Logger
 }
 
 // WalletKey is a proving key that the page fetches.
@@ -80,8 +78,7 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 		Keys    []key             `json:"keys"`
 		Program string            `json:"program"` // SHA-256
 		Files   map[string]string `json:"files"`   // addresses by name
-		Start   string            `json:"start,omitempty"`
-	}{cfg.Profile, []key{}, digest, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].version()}, cfg.Start}
+	}{cfg.Profile, []key{}, digest, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].version()}}
 	for _, k := range cfg.Keys {
 		sum := sha256.Sum256(k.File)
 		file := base64.RawURLEncoding.EncodeToString(sum[:])
