@@ -96,7 +96,7 @@ type caseView struct {
 func (p *CasePages) show(w http.ResponseWriter, r *http.Request) {
 	language := languageOf(r)
 	address := func(name string) string {
-		return strings.TrimPrefix(caseFiles, "/") + name + "?v=" + p.files[name].version()
+		return strings.TrimPrefix(caseFiles, "/") + name + "?v=" + p.files[name].Version()
 	}
 	view := caseView{
 		words: words{language}, Language: language, Other: other(language),

@@ -217,7 +217,7 @@ func (p *explorerPage) Switch() string {
 
 // Asset is the address of a file of ours.
 func (p *explorerPage) Asset(name string) string {
-	return p.root + name + "?v=" + p.x.files[name].version()
+	return p.root + name + "?v=" + p.x.files[name].Version()
 }
 
 // N is a number with separators.

@@ -23,6 +23,7 @@ import (
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/explore"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
+	"github.com/bulla-id/bulla/web/internal/page"
 )
 
 // town is a chain with an entry of each kind, its index, and the explorer over HTTP.
@@ -139,7 +140,7 @@ var (
 
 // Every page exists in both languages, says nothing in the other one, has no word without a text, and links only to pages that there are.
 func TestExplorerPages(t *testing.T) {
-	x := newTown(t)
+	x, policy := newTown(t), page.Policy
 	checked := map[string]bool{}
 	for _, path := range x.paths() {
 		for _, language := range []string{english, chinese} {
@@ -147,7 +148,7 @@ func TestExplorerPages(t *testing.T) {
 			if response.StatusCode != http.StatusOK || !strings.Contains(page, `<html lang="`+language+`">`) {
 				t.Fatalf("%s in %s: %s", path, language, response.Status)
 			}
-			if csp := response.Header.Get("Content-Security-Policy"); csp != policyOfPages {
+			if csp := response.Header.Get("Content-Security-Policy"); csp != policy {
 				t.Errorf("%s: policy %q", path, csp)
 			}
 			visible := html.UnescapeString(tags.ReplaceAllString(page, " "))

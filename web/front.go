@@ -128,7 +128,7 @@ func (v frontView) InWallet(link string) string { return v.Wallet + "/#" + url.Q
 
 // File is the address of a file.
 func (v frontView) File(name string) string {
-	return "/files/" + name + "?v=" + loadAsset(name).version()
+	return "/files/" + name + "?v=" + loadAsset(name).Version()
 }
 
 func (f *FrontDoor) goTo(w http.ResponseWriter, r *http.Request, path string, err error) {

@@ -105,7 +105,7 @@ type view struct {
 
 func (v *Verification) view(r *http.Request) view {
 	language := languageOf(r)
-	address := func(name string) string { return name + "?v=" + v.files[name].version() }
+	address := func(name string) string { return name + "?v=" + v.files[name].Version() }
 	return view{
 		words: words{language}, Page: r.PathValue("id"), Language: language, Other: other(language),
 		Icon: address("icon.svg"), Style: address("verification.css"), Script: address("verification.js"),

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/bulla-id/bulla/web/internal/page"
 )
 
 // WalletConfig is what the wallet's page needs. The page has an origin of its own: nothing else may be served there, as whatever is
@@ -64,7 +66,7 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 	if err != nil || err2 != nil {
 		return nil, ErrNoWallet
 	}
-	w.files["wasm_exec.js"] = newAsset("wasm_exec.js", glue)
+	w.files["wasm_exec.js"] = page.NewAsset("wasm_exec.js", glue)
 	digest, err := w.addPacked("wallet.wasm", program)
 	if err != nil {
 		return nil, fmt.Errorf("wallet.wasm: %w", err)
@@ -78,11 +80,11 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 		Keys    []key             `json:"keys"`
 		Program string            `json:"program"` // SHA-256
 		Files   map[string]string `json:"files"`   // addresses by name
-	}{cfg.Profile, []key{}, digest, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].version()}}
+	}{cfg.Profile, []key{}, digest, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].Version()}}
 	for _, k := range cfg.Keys {
 		sum := sha256.Sum256(k.File)
 		file := base64.RawURLEncoding.EncodeToString(sum[:])
-		w.files["keys/"+file] = newAsset("key.bin", k.File)
+		w.files["keys/"+file] = page.NewAsset("key.bin", k.File)
 		config.Keys = append(config.Keys, key{k.Circuit, file})
 	}
 	for _, name := range []string{"worker.js", "wasm_exec.js"} {
@@ -123,11 +125,11 @@ func (w *Wallet) addPacked(name string, zip []byte) (string, error) {
 		return "", err
 	}
 	sum := hash.Sum(nil)
-	w.packed[name] = packed{asset{kind: kindOf(name), tag: tagOf(sum)}, zip}
+	w.packed[name] = packed{asset{Kind: page.KindOf(name), Tag: page.TagOf(sum)}, zip}
 	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
-func (w *Wallet) address(name string) string { return name + "?v=" + w.files[name].version() }
+func (w *Wallet) address(name string) string { return name + "?v=" + w.files[name].Version() }
 
 // Handler answers at the root of the wallet's origin.
 func (w *Wallet) Handler() http.Handler {
@@ -180,7 +182,7 @@ func (w *headers) Write(data []byte) (int, error) {
 
 // ServeHTTP answers compressed to who takes that, as every browser does.
 func (p packed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p.head(w, r) {
+	if p.Head(w, r) {
 		return
 	}
 	w.Header().Set("Vary", "Accept-Encoding")

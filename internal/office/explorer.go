@@ -1,9 +1,7 @@
 package office
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -42,7 +40,7 @@ type Explorer struct {
 func (p ExplorerParts) Open() (*Explorer, error) {
 	cfg := explore.Config{Profile: p.Profile, Dir: p.Dir, Logger: p.Logger}
 	if p.From != nil {
-		cfg.HTTPClient = &http.Client{Transport: within{p.From}}
+		cfg.HTTPClient = &http.Client{Transport: webapi.Within{Handler: p.From}}
 	}
 	index, err := explore.Open(cfg)
 	if err != nil {
@@ -83,35 +81,3 @@ func ExplorerOf(log *ledger.Log, handler http.Handler, parts LedgerParts, logKey
 	}
 	return ExplorerParts{Dir: dir, Profile: profile, From: handler, Logger: parts.Logger}.Open()
 }
-
-// within is a transport to a handler in this process.
-type within struct{ handler http.Handler }
-
-// RoundTrip implements [http.RoundTripper].
-func (t within) RoundTrip(r *http.Request) (*http.Response, error) {
-	request := r.Clone(r.Context())
-	request.RequestURI = r.URL.RequestURI()
-	if request.Body == nil {
-		request.Body = http.NoBody
-	}
-	answer := &answer{header: make(http.Header), status: http.StatusOK}
-	t.handler.ServeHTTP(answer, request)
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	return &http.Response{
-		StatusCode: answer.status, Status: http.StatusText(answer.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: answer.header, Body: io.NopCloser(&answer.body), ContentLength: int64(answer.body.Len()), Request: r,
-	}, nil
-}
-
-// answer collects what a handler says.
-type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }

@@ -1,0 +1,214 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+
+	"github.com/bulla-id/bulla/circuits"
+	"github.com/bulla-id/bulla/circuits/compiling"
+	"github.com/bulla-id/bulla/circuits/keys"
+	"github.com/bulla-id/bulla/circuits/proving"
+	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/issuer/records"
+	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/entry"
+	"github.com/bulla-id/bulla/ledger/ledgertest"
+	"github.com/bulla-id/bulla/wallet"
+	"github.com/bulla-id/bulla/web/console"
+)
+
+// Officers that tests sign in as, by what the audit trail calls them, and their roles.
+var officers = map[string]string{"chen": "clerk", "wang": "approver", "zhao": "approver", "sun": "auditor", "zhou": "key-custodian"}
+
+const (
+	landDID   = "did:web:land.example"
+	titleType = "urn:bulla:schema:land-title:1"
+)
+
+func titleSchema() *credential.Schema {
+	return &credential.Schema{
+		Type: titleType, EnrolmentRegister: credential.IssuerRegister,
+		Display: &credential.Text{English: "Land title", Chinese: "不动产权证"},
+		Claims: []credential.ClaimType{
+			{Name: "parcel", Type: credential.String, Display: &credential.Text{English: "Parcel", Chinese: "宗地编号"}},
+			{Name: "area", Type: credential.Integer, Display: &credential.Text{English: "Area", Chinese: "面积"}},
+			{Name: "since", Type: credential.Date, Optional: true, Display: &credential.Text{English: "Owner since", Chinese: "登记日期"}},
+			{Name: "use", Type: credential.Enum, Values: []string{"farm", "house"}, Optional: true},
+		},
+	}
+}
+
+// office is an agency that runs on a real chain, and its console.
+type office struct {
+	t      *testing.T
+	chain  *ledgertest.Chain
+	issuer *issuer.Issuer
+	server *httptest.Server // of the agency, with its console
+}
+
+// newOffice makes one whose credentials need two approvals.
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a chain takes seconds")
+	}
+	o := &office{t: t, chain: ledgertest.New(t, listEnrolmentKey)}
+	var answer http.Handler
+	o.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer.ServeHTTP(w, r) }))
+	t.Cleanup(o.server.Close)
+	signing := o.chain.RegisterIssuer(landDID, o.server.URL)
+	o.chain.PublishSchema(*titleSchema(), landDID)
+	o.chain.Settle()
+	vk, _ := enrolmentKeys()
+	name := credential.Text{English: "Land registry", Chinese: "不动产登记中心"}
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.issuer = ledgertest.Must(issuer.New(issuer.Config{
+		DID: landDID, Name: name, URL: o.server.URL, Genesis: o.chain.Genesis, Schemas: []*credential.Schema{titleSchema()},
+		EnrolmentKey: vk, Keys: issuer.Keys{Signing: signing, Admin: ledgertest.Key(t, "admin"), Records: bytes.Repeat([]byte{3}, issuer.RecordKeySize)},
+		Store: new(records.Memory), Ledger: o.chain.Client(), Approvals: map[string]int{titleType: 2}, Logger: logger,
+	}))(t)
+	pages := ledgertest.Must(console.New(console.Config{
+		URL: o.server.URL, Name: name, API: o.issuer.Handler(), Gate: gate{o.issuer}, Clock: time.Now, Logger: logger,
+	}))(t)
+	handler := o.issuer.Handler()
+	answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pages.Wants(r) {
+			pages.Handler().ServeHTTP(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- o.issuer.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return o
+}
+
+// gate lets in who says who they are: how officers sign in has tests of its own.
+type gate struct{ issuer *issuer.Issuer }
+
+const officerCookie = "test-officer"
+
+func (g gate) Session(r *http.Request) (*console.Session, error) {
+	who, err := r.Cookie(officerCookie)
+	if err != nil || officers[who.Value] == "" {
+		return nil, console.ErrSignedOut
+	}
+	return &console.Session{Officer: who.Value, Name: "Officer " + who.Value, Scopes: issuer.Roles[officers[who.Value]], Until: time.Now().Add(time.Hour)}, nil
+}
+
+func (g gate) Token(_ context.Context, s *console.Session) (string, error) {
+	return g.issuer.AdminToken(s.Officer, s.Scopes, time.Minute)
+}
+
+func (g gate) SignOut(w http.ResponseWriter, _ *http.Request) error {
+	http.SetCookie(w, &http.Cookie{Name: officerCookie, MaxAge: -1})
+	return nil
+}
+
+// officer is somebody at the console, without scripts.
+type officer struct {
+	o      *office
+	client *http.Client
+}
+
+func (o *office) officer(name string) *officer {
+	jar := ledgertest.Must(cookiejar.New(nil))(o.t)
+	at := ledgertest.Must(url.Parse(o.server.URL))(o.t)
+	jar.SetCookies(at, []*http.Cookie{{Name: officerCookie, Value: name}})
+	return &officer{o, &http.Client{Jar: jar}}
+}
+
+// get opens a page below the console's path, in English unless the path says otherwise, and returns its status and its HTML.
+func (f *officer) get(path string) (int, string) {
+	f.o.t.Helper()
+	return f.answer(f.client.Get(f.o.server.URL + console.Path + path))
+}
+
+// post sends a form.
+func (f *officer) post(path string, form url.Values) (int, string) {
+	f.o.t.Helper()
+	return f.answer(f.client.PostForm(f.o.server.URL+console.Path+path, form))
+}
+
+func (f *officer) answer(response *http.Response, err error) (int, string) {
+	f.o.t.Helper()
+	if err != nil {
+		f.o.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text := ledgertest.Must(io.ReadAll(response.Body))(f.o.t)
+	return response.StatusCode, string(text)
+}
+
+var tags = regexp.MustCompile(`(?s)<[^>]*>`)
+
+// seen is what a page says to people.
+func seen(page string) string {
+	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(page, " "))), " ")
+}
+
+// holder is a wallet that takes offers of the office.
+func (o *office) holder() *wallet.Wallet {
+	o.t.Helper()
+	vault := ledgertest.Must(wallet.CreateVault(wallet.VaultConfig{Storage: new(wallet.InMemory), Passphrase: "secret words", WorkFactor: 1, Genesis: o.chain.Genesis}))(o.t)
+	chain := o.chain.ClientConfig()
+	chain.Memory = vault.Memory()
+	return ledgertest.Must(wallet.New(wallet.Config{Vault: vault, Chain: ledgertest.Must(client.New(chain))(o.t), Provers: enrolmentProvers, Margin: time.Second}))(o.t)
+}
+
+func enrolmentProvers(_ context.Context, circuit string, _ credential.Digest) (wallet.Prover, error) {
+	if circuit != circuits.Enrolment {
+		return nil, errors.New("only enrolments are proven here")
+	}
+	_, prover := enrolmentKeys()
+	return prover, nil
+}
+
+// enrolmentKeys are development keys of the enrolment circuit, made once in each run: it is so small that they take no longer than to
+// load.
+var enrolmentKeys = sync.OnceValues(func() (*keys.VerifyingKey, *proving.Prover) {
+	check := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	system, err := compiling.Compile(circuits.Enrolment)
+	check(err)
+	var pk groth16.ProvingKey
+	var vk groth16.VerifyingKey
+	check(groth16.Setup(system.R1CS, &pk, &vk))
+	verifyingKey, err := keys.NewVerifyingKey(system.Circuit, &vk)
+	check(err)
+	data, err := keys.EncodeProvingKey(&pk, verifyingKey)
+	check(err)
+	provingKey, err := keys.ParseProvingKey(data, system.Circuit, credential.DigestOf(data))
+	check(err)
+	prover, err := proving.New(proving.Config{Key: provingKey})
+	check(err)
+	return verifyingKey, prover
+})
+
+func listEnrolmentKey(g *entry.Genesis) {
+	vk, _ := enrolmentKeys()
+	g.VerifyingKeys = []entry.VerifyingKey{{
+		Circuit: circuits.Enrolment, CircuitDigest: vk.Circuit.Digest, KeyDigest: vk.Digest(), NotAfter: credential.UnixTimeOf(time.Now().Add(24 * time.Hour)),
+	}}
+}
