@@ -209,6 +209,6 @@ var enrolmentKeys = sync.OnceValues(func() (*keys.VerifyingKey, *proving.Prover)
 func listEnrolmentKey(g *entry.Genesis) {
 	vk, _ := enrolmentKeys()
 	g.VerifyingKeys = []entry.VerifyingKey{{
-		Circuit: circuits.Enrolment, CircuitDigest: vk.Circuit.Digest, KeyDigest: vk.Digest(), NotAfter: credential.UnixTimeOf(time.Now().Add(24 * time.Hour)),
+		Circuit: circuits.Enrolment, CircuitDigest: vk.Circuit(), KeyDigest: vk.Digest(), NotAfter: credential.UnixTimeOf(time.Now().Add(24 * time.Hour)),
 	}}
 }
