@@ -51,8 +51,11 @@ type CredentialEvent struct {
 	Entry  uint64 `json:"entry"` // index in the log of the chain
 }
 
-// tellCase adds the event of a case's new state.
+// tellCase adds the event of a case's new state, and counts it.
 func (i *Issuer) tellCase(tx *transaction, c *caseFile) error {
+	if err := tx.count(c.news()...); err != nil {
+		return err
+	}
 	about := c.Credential
 	if c.Issued != "" {
 		about = c.Issued
@@ -60,8 +63,11 @@ func (i *Issuer) tellCase(tx *transaction, c *caseFile) error {
 	return i.tell(tx, caseEvents[c.State], CaseEvent{c.ID, c.Kind, c.Schema, c.Version, c.State, about})
 }
 
-// tellCredential adds the event of a change that is on the chain.
+// tellCredential adds the event of a change that is on the chain, and counts it.
 func (i *Issuer) tellCredential(tx *transaction, r *record, kind entry.Kind, index uint64) error {
+	if err := tx.count(r.happened(len(r.History) - 1)...); err != nil {
+		return err
+	}
 	return i.tell(tx, credentialEvents[kind], CredentialEvent{r.ID, r.Schema, r.Status, index})
 }
 

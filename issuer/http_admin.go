@@ -99,6 +99,7 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api.mountCases()
 	api.mountAudit()
 	api.mountWebhooks()
+	api.mountStatistics()
 	api.documentImport()
 }
 

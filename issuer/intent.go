@@ -44,16 +44,12 @@ func (i *Issuer) settle(f *flight) error {
 		}
 		r.Change = ""
 		r.History = append(r.History, Event{f.Kind, f.receipt.Index, i.now(), it.Reason})
+		r.Status = statusAfter[f.Kind]
 		switch f.Kind {
 		case entry.KindCredentialsIssued:
-			r.Status, r.Leaf = Active, f.receipt.FirstLeaf+uint64(n)
+			r.Leaf = f.receipt.FirstLeaf + uint64(n)
 			tx.expire(tableOrder+it.Order, i.now()+credential.UnixTime(i.cfg.TokenLifetime/time.Second))
-		case entry.KindCredentialsReinstated:
-			r.Status = Active
-		case entry.KindCredentialsSuspended:
-			r.Status = Suspended
 		case entry.KindCredentialsRevoked:
-			r.Status = Revoked
 			i.noteRelease(released, &r)
 		}
 		if err := i.restate(tx, &r, &restated); err != nil {

@@ -135,7 +135,10 @@ const (
 	tableIdempotent  = "idempotent/"  // by tag: requests that clients named
 	tableTask        = "task/"        // by case's id: changes that approved cases ask for, not in an intent yet
 	rowStatusLists   = "status-lists"
-	tableStatus      = "status/" // by list and part: what was taken in it, and the statuses
+	tableStatus      = "status/"   // by list and part: what was taken in it, and the statuses
+	tableCount       = "count/"    // by day and schema: what happened
+	tableStanding    = "standing/" // by schema: how many there are in each state
+	rowCounted       = "counted"   // there are counts
 	rowAudit         = "audit-head"
 	rowAnchor        = "anchor-last"
 	tableAnchor      = "anchor/" // by records: heads of the audit log that the chain has
