@@ -11,6 +11,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/explore"
+	"github.com/bulla-id/bulla/web/internal/chart"
 )
 
 // kinds are those of entries besides seals, in the order in which people choose among them.
@@ -389,28 +390,8 @@ func (p *explorerPage) cut(list []reference, of int) []reference {
 
 // charted is the activity over time: charts, and the same as a table.
 type charted struct {
-	Daily  bool
-	Charts []chart
-	Rows   []chartRow
-}
-
-type chart struct {
-	Key      string // of the texts
-	Most     uint64
-	Sum      uint64
-	Bars     []bar
-	From, To string
-}
-
-// bar is a rectangle in a chart of 100 by 100, which the page stretches.
-type bar struct {
-	X, Y, Width, Height string
-	Label               string
-}
-
-type chartRow struct {
-	Label  string
-	Values []uint64
+	Daily bool
+	*chart.Charts
 }
 
 // Stretches of time that charts show: at least and at most. A single bar would say nothing.
@@ -444,41 +425,16 @@ func (p *explorerPage) charts() (*charted, error) {
 	if c.Daily {
 		counts, form = days(counts), "2006-01-02"
 	}
-	series := []struct {
-		key string
-		sum func(map[string]uint64) uint64
-	}{
-		{"chart.issued", func(by map[string]uint64) uint64 { return by[explore.CountIssued] }},
-		{"chart.revoked", func(by map[string]uint64) uint64 { return by[explore.CountRevoked] + by[explore.CountSuspended] }},
-		{"chart.entries", work},
+	labels := make([]string, len(counts))
+	for i, stretch := range counts {
+		labels[i] = stretch.From.Format(form)
 	}
-	for _, s := range series {
-		drawn := chart{Key: s.key, From: counts[0].From.Format(form), To: counts[len(counts)-1].From.Format(form)}
-		for i := range counts {
-			n := s.sum(counts[i].By)
-			drawn.Most, drawn.Sum = max(drawn.Most, n), drawn.Sum+n
-			if len(c.Rows) == i {
-				c.Rows = append(c.Rows, chartRow{Label: counts[i].From.Format(form)})
-			}
-			c.Rows[i].Values = append(c.Rows[i].Values, n)
-		}
-		width := 100 / float64(len(counts))
-		for i := range counts {
-			n := s.sum(counts[i].By)
-			if n == 0 {
-				continue
-			}
-			height := 100 * float64(n) / float64(drawn.Most)
-			drawn.Bars = append(drawn.Bars, bar{
-				X: number2(float64(i)*width + width*.1), Y: number2(100 - height), Width: number2(width * .8), Height: number2(height), Label: c.Rows[i].Label + ": " + p.N(n),
-			})
-		}
-		c.Charts = append(c.Charts, drawn)
-	}
+	c.Charts = chart.New(labels, func(n uint64) string { return p.N(n) })
+	c.Add("chart.issued", func(i int) uint64 { return counts[i].By[explore.CountIssued] })
+	c.Add("chart.revoked", func(i int) uint64 { return counts[i].By[explore.CountRevoked] + counts[i].By[explore.CountSuspended] })
+	c.Add("chart.entries", func(i int) uint64 { return work(counts[i].By) })
 	return c, nil
 }
-
-func number2(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
 
 // work counts entries that are no seals.
 func work(by map[string]uint64) (n uint64) {
