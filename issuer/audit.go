@@ -130,6 +130,7 @@ func (i *Issuer) AuditHead() (AuditHead, error) { return auditHead(begin(i.cfg.S
 
 // AuditQuery asks for records, oldest first.
 type AuditQuery struct {
+	Newest bool   // newest first instead
 	After  uint64 // number that the previous page ended with
 	Limit  int    // 1 to MaxPage; 0: 50
 	By     Officer
@@ -151,8 +152,11 @@ func (i *Issuer) Audit(by Officer, q AuditQuery) (page []AuditRecord, next uint6
 	if err := i.noteRead(by, DidReadAudit, ""); err != nil {
 		return nil, 0, err
 	}
-	looked := 0
-	err = i.scanAudit(q.After, func(r AuditRecord) error {
+	looked, scan := 0, i.scanAudit
+	if q.Newest {
+		scan = i.scanAuditDown
+	}
+	err = scan(q.After, func(r AuditRecord) error {
 		if len(page) == q.Limit || looked == maxLooked {
 			return errEnough
 		}
@@ -187,6 +191,28 @@ func (i *Issuer) scanAudit(after uint64, visit func(AuditRecord) error) error {
 		return fmt.Errorf("read the audit log: %w", err)
 	}
 	return failed
+}
+
+// scanAuditDown visits the records before a number, all of them if it is 0, from the newest on.
+func (i *Issuer) scanAuditDown(before uint64, visit func(AuditRecord) error) error {
+	tx := begin(i.cfg.Store)
+	head, err := auditHead(tx)
+	if err != nil {
+		return err
+	}
+	if before == 0 || before > head.Records {
+		before = head.Records + 1
+	}
+	for number := before - 1; number > 0; number-- {
+		var r AuditRecord
+		if err := tx.get(auditRow(number), &r); err != nil {
+			return fmt.Errorf("read the audit log: %w", err)
+		}
+		if err := visit(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ExportAudit writes the log as JSON Lines, each the canonical JSON of a record, and returns its head. [VerifyAudit] needs nothing

@@ -57,7 +57,15 @@ func TestAuditLog(t *testing.T) {
 	if err != nil || len(first) != 2 || next != 2 {
 		t.Fatalf("%d records, next %d, %v", len(first), next, err)
 	}
-	if second, _, err := a.Audit("auditor", issuer.AuditQuery{After: next, Limit: 2}); err != nil || second[0].Number != 3 {
+	newest, next, err := a.Audit("auditor", issuer.AuditQuery{Newest: true, Limit: 2})
+	if err != nil || len(newest) != 2 || newest[0].Number != newest[1].Number+1 || newest[0].Verb != issuer.DidReadAudit || next != newest[1].Number {
+		t.Errorf("newest first: %+v, %d, %v", newest, next, err)
+	}
+	older, next, err := a.Audit("auditor", issuer.AuditQuery{Newest: true, After: next, Limit: issuer.MaxPage})
+	if err != nil || next != 0 || older[0].Number != newest[1].Number-1 || older[len(older)-1].Number != 1 {
+		t.Errorf("before them: %+v, %d, %v", older, next, err)
+	}
+	if second, _, err := a.Audit("auditor", issuer.AuditQuery{After: first[1].Number, Limit: 2}); err != nil || second[0].Number != 3 {
 		t.Errorf("%+v, %v", second, err)
 	}
 }

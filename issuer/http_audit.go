@@ -21,6 +21,7 @@ type auditState struct {
 func (a *adminAPI) mountAudit() {
 	tags := []string{"Audit"}
 	type query struct {
+		Order  string  `query:"order" enum:"oldest,newest" default:"oldest" doc:"which comes first"`
 		After  uint64  `query:"after"`
 		Limit  int     `query:"limit" minimum:"1" maximum:"200" default:"50"`
 		By     Officer `query:"by"`
@@ -28,10 +29,10 @@ func (a *adminAPI) mountAudit() {
 		Object string  `query:"object"`
 	}
 	operation(a, ScopeAudit, huma.Operation{
-		OperationID: "list-audit", Method: http.MethodGet, Path: "/audit", Tags: tags, Summary: "Who did what, oldest first",
+		OperationID: "list-audit", Method: http.MethodGet, Path: "/audit", Tags: tags, Summary: "Who did what",
 		Description: "A page may be shorter than its limit, or empty, and another follow.",
 	}, func(_ context.Context, by Officer, in *query) (*body[auditPage], error) {
-		page, next, err := a.i.Audit(by, AuditQuery{in.After, in.Limit, in.By, in.Verb, in.Object})
+		page, next, err := a.i.Audit(by, AuditQuery{in.Order == "newest", in.After, in.Limit, in.By, in.Verb, in.Object})
 		return &body[auditPage]{auditPage{append([]AuditRecord{}, page...), next}}, err
 	})
 	operation(a, ScopeAudit, huma.Operation{

@@ -130,6 +130,8 @@ func (c *Console) bound(string) int64 { return maxForm }
 // mountPages mounts all pages.
 func (c *Console) mountPages() {
 	c.page("GET /{$}", "", (*visit).home)
+	c.mountOverview()
+	c.mountAudit()
 }
 
 // home leads to the first page that the officer may see.

@@ -25,7 +25,10 @@ type visit struct {
 }
 
 // navigation is what the bar leads to, for those who have the scope. Its texts are console.nav.KEY.
-var navigation = []navigationItem{}
+var navigation = []navigationItem{
+	{"overview", "/overview", scopeStatistics},
+	{"audit", "/audit", scopeAudit},
+}
 
 type navigationItem struct{ key, path, scope string }
 
