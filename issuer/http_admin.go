@@ -101,6 +101,7 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api.mountWebhooks()
 	api.mountStatistics()
 	api.documentImport()
+	api.mountTemplate()
 }
 
 // adminAPI adds operations.
@@ -168,12 +169,15 @@ func (a *adminAPI) mountAgency() {
 		return &body[schemaList]{a.i.schemaList()}, nil
 	})
 	operation(a, ScopeKeys, huma.Operation{
-		OperationID: "list-keys", Method: http.MethodGet, Path: "/keys", Tags: []string{"Agency"}, Summary: "The keys that the agency uses now, without their secrets",
+		OperationID: "list-keys", Method: http.MethodGet, Path: "/keys", Tags: []string{"Agency"}, Summary: "The keys that the agency uses, and those whose signatures may still be good, without their secrets",
 	}, func(context.Context, Officer, *struct{}) (*body[keyList], error) {
 		k := a.i.cfg.Keys
-		list := keyList{[]keyInfo{{"entries", k.Signing.Public().KeyID()}, {"access tokens", k.Admin.Public().KeyID()}}}
+		list := keyList{[]keyInfo{{Use: "entries", ID: k.Signing.Public().KeyID()}, {Use: "access tokens", ID: k.Admin.Public().KeyID()}}}
 		if k.Companion != nil {
-			list.Keys = append(list.Keys, keyInfo{"companions", k.Companion.Public().KeyID()})
+			list.Keys = append(list.Keys, keyInfo{Use: "companions", ID: k.Companion.Public().KeyID()})
+		}
+		for _, retired := range k.CompanionRetired {
+			list.Keys = append(list.Keys, keyInfo{Use: "companions", ID: retired.KeyID(), Retired: true})
 		}
 		return &body[keyList]{list}, nil
 	})
@@ -226,8 +230,9 @@ func (i *Issuer) schemaList() (list schemaList) {
 }
 
 type keyInfo struct {
-	Use string `json:"use"`
-	ID  string `json:"kid"`
+	Use     string `json:"use"`
+	ID      string `json:"kid"`
+	Retired bool   `json:"retired,omitempty" doc:"what it signed may still be good"`
 }
 
 type keyList struct {

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -65,6 +66,28 @@ func (a *adminAPI) documentImport() {
 		},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {}}},
 		Responses:   map[string]*huma.Response{"200": {Description: "What became of each row", Content: map[string]*huma.MediaType{"application/jsonl": {}}}},
+	})
+}
+
+// mountTemplate is the first line of a file to import.
+func (a *adminAPI) mountTemplate() {
+	type query struct {
+		Schema   string `query:"schema" required:"true"`
+		Language string `query:"language" enum:"en,zh-CN" default:"en" doc:"of the claims' titles"`
+	}
+	operation(a, ScopeFile, huma.Operation{
+		OperationID: "read-import-template", Method: http.MethodGet, Path: "/imports/template", Tags: []string{"Applications"},
+		Summary: "The line of column names of a CSV file to import", Description: "In UTF-8 with a byte order mark, as spreadsheets want it.",
+		Responses: map[string]*huma.Response{"200": {Description: "One line", Content: map[string]*huma.MediaType{"text/csv": {}}}},
+	}, func(_ context.Context, _ Officer, in *query) (*huma.StreamResponse, error) {
+		schema, ok := a.i.schemas[in.Schema]
+		if !ok {
+			return nil, refuse(ErrSchema, "this agency does not issue credentials of that type")
+		}
+		return &huma.StreamResponse{Body: func(ctx huma.Context) {
+			ctx.SetHeader("Content-Type", "text/csv; charset=utf-8")
+			_ = bulk.Template(ctx.BodyWriter(), schema.Schema, in.Language) // the client is gone
+		}}, nil
 	})
 }
 

@@ -71,7 +71,7 @@ var auditVerbs = []string{
 func (v *visit) audit() error {
 	query := v.r.URL.Query()
 	data := auditView{By: query.Get("by"), Verb: query.Get("verb"), Object: query.Get("object"), Verbs: auditVerbs}
-	ask := url.Values{"order": {"newest"}, "limit": {"50"}, "by": {data.By}, "verb": {data.Verb}, "object": {data.Object}}
+	ask := url.Values{"order": {"newest"}, "limit": {"50"}, "by": {v.c.actor(data.By)}, "verb": {data.Verb}, "object": {data.Object}}
 	if after := query.Get("after"); after != "" {
 		ask.Set("after", after)
 	}
@@ -83,6 +83,9 @@ func (v *visit) audit() error {
 		return err
 	}
 	data.Records = answer.Records
+	for i := range data.Records {
+		data.Records[i].By = v.c.officerName(data.Records[i].By)
+	}
 	if answer.Next > 0 {
 		query.Set("after", strconv.FormatUint(answer.Next, 10))
 		query.Del("done")
@@ -93,6 +96,17 @@ func (v *visit) audit() error {
 	}
 	return v.show("audit", data)
 }
+
+// actor is how the trail writes who acted: an officer of the agency's own by its URL, too.
+func (c *Console) actor(name string) string {
+	if name == "" || name == "holder" || name == "system" || strings.Contains(name, "|") {
+		return name
+	}
+	return c.cfg.URL + "|" + name
+}
+
+// officerName is how pages write who acted.
+func (c *Console) officerName(actor string) string { return strings.TrimPrefix(actor, c.cfg.URL+"|") }
 
 // Anchored is the newest head that the chain has, or nil.
 func (d auditView) Anchored() any {

@@ -48,6 +48,7 @@ type Console struct {
 	templates *template.Template
 	files     map[string]page.Asset
 	mux       *http.ServeMux
+	jobs      jobs
 }
 
 // New makes the pages of an agency.
@@ -115,7 +116,7 @@ func (c *Console) page(pattern, scope string, answer handler) {
 			err = &Problem{Status: http.StatusForbidden, Code: "scope"}
 		}
 		if err == nil {
-			r.Body = http.MaxBytesReader(w, r.Body, c.bound(path))
+			r.Body = http.MaxBytesReader(w, r.Body, bound(path))
 			err = answer(v)
 		}
 		if err != nil {
@@ -125,13 +126,20 @@ func (c *Console) page(pattern, scope string, answer handler) {
 }
 
 // bound is how many bytes may be sent to a path.
-func (c *Console) bound(string) int64 { return maxForm }
+func bound(path string) int64 {
+	if path == "/imports" {
+		return maxUpload
+	}
+	return maxForm
+}
 
 // mountPages mounts all pages.
 func (c *Console) mountPages() {
 	c.page("GET /{$}", "", (*visit).home)
 	c.mountOverview()
+	c.mountImports()
 	c.mountAudit()
+	c.mountKeys()
 }
 
 // home leads to the first page that the officer may see.

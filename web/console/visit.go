@@ -27,7 +27,9 @@ type visit struct {
 // navigation is what the bar leads to, for those who have the scope. Its texts are console.nav.KEY.
 var navigation = []navigationItem{
 	{"overview", "/overview", scopeStatistics},
+	{"imports", "/imports", scopeFile},
 	{"audit", "/audit", scopeAudit},
+	{"keys", "/keys", scopeKeys},
 }
 
 type navigationItem struct{ key, path, scope string }

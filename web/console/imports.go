@@ -1,0 +1,236 @@
+package console
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scopeFile lets somebody file applications.
+const scopeFile = "issuer:applications.write"
+
+// Bounds of imports. That of the file is the API's.
+const (
+	maxUpload      = 256<<20 + 64<<10 // bytes of a form with its file
+	maxImportField = 1 << 10          // bytes of another field of the form
+	importPause    = 60 * time.Second // that a browser may take for what one batch needs
+)
+
+func (c *Console) mountImports() {
+	c.page("GET /imports", scopeFile, (*visit).imports)
+	c.page("POST /imports", scopeFile, (*visit).startImport)
+	c.page("GET /imports/template", scopeFile, (*visit).importTemplate)
+	c.page("GET /imports/{id}", scopeFile, (*visit).showImport)
+	c.page("GET /imports/{id}/problems", scopeFile, (*visit).importProblems)
+	c.page("POST /imports/{id}/links", scopeFile, (*visit).importLinks)
+}
+
+// importsView is what the page shows.
+type importsView struct {
+	Schemas []schemaText
+	Mine    []importState
+}
+
+func (v *visit) imports() error { return v.showImports(nil) }
+
+func (v *visit) showImports(refused error) error {
+	schemas, err := v.schemaTexts()
+	if err != nil {
+		return err
+	}
+	data := importsView{schemas, v.c.jobs.of(v.session.Officer, v.c.cfg.Clock())}
+	if refused != nil {
+		return v.showAgain("imports", data, refused)
+	}
+	return v.show("imports", data)
+}
+
+// importForm is the form but for its file, whose part comes last.
+type importForm struct{ once, schema, format, encoding, dryRun string }
+
+// readForm reads the fields of a form up to its file.
+func readForm(parts *multipart.Reader) (f importForm, file *multipart.Part, err error) {
+	fields := map[string]*string{"once": &f.once, "schema": &f.schema, "format": &f.format, "encoding": &f.encoding, "dry_run": &f.dryRun}
+	for range len(fields) + 1 {
+		part, err := parts.NextPart()
+		if err != nil {
+			break
+		}
+		if part.FormName() == "file" && part.FileName() != "" {
+			return f, part, nil
+		}
+		field, known := fields[part.FormName()]
+		text, err := io.ReadAll(io.LimitReader(part, maxImportField+1))
+		if !known || err != nil || len(text) > maxImportField {
+			break
+		}
+		*field = string(text)
+	}
+	return f, nil, &Problem{Status: http.StatusBadRequest, Code: "no-file"}
+}
+
+// startImport hands the file on while it comes in. Its page can be looked at meanwhile, under the name that the form has.
+func (v *visit) startImport() error {
+	parts, err := v.r.MultipartReader()
+	if err != nil {
+		return v.showImports(&Problem{Status: http.StatusBadRequest, Code: "no-file"})
+	}
+	form, file, err := readForm(parts)
+	if err != nil {
+		return v.showImports(err)
+	}
+	j, err := v.c.jobs.begin(form.once, v.session.Officer, form.dryRun != "", v.c.cfg.Clock())
+	if err != nil {
+		return v.showImports(err)
+	}
+	err = v.runImport(j, form, file)
+	j.end(v.c.cfg.Clock(), err)
+	var problem *Problem
+	if errors.As(err, &problem) && j.state().Progress.Rows == 0 {
+		v.c.jobs.forget(j)
+		return v.showImports(problem)
+	}
+	if err != nil && problem == nil {
+		return err
+	}
+	return v.goTo("/imports/"+url.PathEscape(j.id), "")
+}
+
+// runImport sends the file to the API, and keeps what it answers.
+func (v *visit) runImport(j *job, f importForm, file io.Reader) error {
+	conn := http.NewResponseController(v.w)
+	extend := func() {
+		until := time.Now().Add(importPause)
+		_ = errors.Join(conn.SetReadDeadline(until), conn.SetWriteDeadline(until)) // not every connection has deadlines
+	}
+	extend()
+	query := url.Values{"schema": {f.schema}, "format": {f.format}, "dry_run": {strconv.FormatBool(j.dryRun)}}
+	if f.encoding != "" {
+		query.Set("encoding", f.encoding)
+	}
+	answer, err := v.stream(http.MethodPost, "/imports?"+query.Encode(), file)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	lines := json.NewDecoder(answer)
+	for {
+		var line importLine
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return &Problem{Status: http.StatusBadGateway, Code: "broke-off"}
+		case err != nil:
+			return fmt.Errorf("import: %w", err)
+		}
+		if line.Progress != nil {
+			extend()
+		}
+		if line.Error != nil {
+			return &Problem{Status: http.StatusBadRequest, Code: "import-" + line.Error.Code, Detail: line.Error.Detail}
+		}
+		if j.take(line); line.Done != nil {
+			return nil
+		}
+	}
+}
+
+func (v *visit) importTemplate() error {
+	query := url.Values{"schema": {v.r.URL.Query().Get("schema")}, "language": {v.language}}
+	answer, err := v.stream(http.MethodGet, "/imports/template?"+query.Encode(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	v.attach("text/csv; charset=utf-8", "applications.csv")
+	_, _ = io.Copy(v.w, answer) // who asked may be gone
+	return nil
+}
+
+// attach says that the answer is a file to keep.
+func (v *visit) attach(kind, name string) {
+	v.w.Header().Set("Content-Type", kind)
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
+}
+
+// job finds the officer's own import.
+func (v *visit) job() (*job, error) {
+	j := v.c.jobs.find(v.r.PathValue("id"), v.session.Officer, v.c.cfg.Clock())
+	if j == nil {
+		return nil, &Problem{Status: http.StatusNotFound, Code: "no-import"}
+	}
+	return j, nil
+}
+
+// showImport is the page of one, or for scripts its figures as JSON.
+func (v *visit) showImport() error {
+	j, err := v.job()
+	if err != nil {
+		return err
+	}
+	state := j.state()
+	if strings.Contains(v.r.Header.Get("Accept"), "application/json") {
+		v.w.Header().Set("Content-Type", "application/json")
+		return json.NewEncoder(v.w).Encode(map[string]any{"progress": state.Progress, "ended": state.Ended})
+	}
+	return v.show("import", state)
+}
+
+// importProblems is the list of what is wrong, as a file.
+func (v *visit) importProblems() error {
+	j, err := v.job()
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{v.text("imports.row"), v.text("imports.column"), v.text("imports.problem"), v.text("imports.detail")}}
+	for _, p := range j.allProblems() {
+		rows = append(rows, []string{strconv.Itoa(p.Row), p.Column, v.text("imports.code." + p.Code), p.Detail})
+	}
+	return v.table("problems.csv", rows)
+}
+
+// importLinks hands the persons' private links out, once.
+func (v *visit) importLinks() error {
+	j, err := v.job()
+	if err != nil {
+		return err
+	}
+	links := j.takeLinks()
+	if links == nil {
+		return &Problem{Status: http.StatusNotFound, Code: "links-taken"}
+	}
+	rows := [][]string{{v.text("imports.row"), v.text("imports.case"), v.text("imports.link")}}
+	for _, c := range links {
+		rows = append(rows, []string{strconv.Itoa(c.Row), c.ID, v.c.cfg.URL + "/progress/" + c.Link})
+	}
+	return v.table("links.csv", rows)
+}
+
+// table answers with a CSV file that spreadsheets read as UTF-8, and in which no cell is a formula.
+func (v *visit) table(name string, rows [][]string) error {
+	v.attach("text/csv; charset=utf-8", name)
+	if _, err := io.WriteString(v.w, "\uFEFF"); err != nil {
+		return nil // who asked is gone
+	}
+	out := csv.NewWriter(v.w)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				row[i] = "'" + cell
+			}
+		}
+		_ = out.Write(row)
+	}
+	out.Flush()
+	return nil
+}
+
+// text is the text of a key in the page's language.
+func (v *visit) text(key string) string { return texts[key].In(v.language) }
