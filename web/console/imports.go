@@ -172,15 +172,18 @@ func (v *visit) job() (*job, error) {
 // showImport is the page of one, or for scripts its figures as JSON.
 func (v *visit) showImport() error {
 	j, err := v.job()
-	if err != nil {
+	script := strings.Contains(v.r.Header.Get("Accept"), "application/json")
+	switch {
+	case err != nil && script: // it has not begun
+		v.w.WriteHeader(http.StatusNoContent)
+		return nil
+	case err != nil:
 		return err
-	}
-	state := j.state()
-	if strings.Contains(v.r.Header.Get("Accept"), "application/json") {
+	case script:
 		v.w.Header().Set("Content-Type", "application/json")
-		return json.NewEncoder(v.w).Encode(map[string]any{"progress": state.Progress, "ended": state.Ended})
+		return json.NewEncoder(v.w).Encode(map[string]any{"progress": j.state().Progress})
 	}
-	return v.show("import", state)
+	return v.show("import", j.state())
 }
 
 // importProblems is the list of what is wrong, as a file.

@@ -88,6 +88,12 @@ func newOffice(t *testing.T) *office {
 	}))(t)
 	handler := o.issuer.Handler()
 	answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/become" { // for browsers
+			http.SetCookie(w, &http.Cookie{Name: officerCookie, Value: r.URL.Query().Get("officer"), Path: "/"})
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, `<!doctype html><title>test</title><link rel="icon" href="data:,">`)
+			return
+		}
 		if pages.Wants(r) {
 			pages.Handler().ServeHTTP(w, r)
 			return

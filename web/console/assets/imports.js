@@ -11,7 +11,7 @@ function say({ progress }) {
 
 async function look(address) {
 	const answer = await fetch(address, { headers: { Accept: "application/json" } });
-	if (answer.ok) say(await answer.json());
+	if (answer.status === 200) say(await answer.json());
 }
 
 form.addEventListener("submit", (event) => {
