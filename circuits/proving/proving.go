@@ -35,6 +35,8 @@ type Config struct {
 	// Precompute spends some 0.5 s on two processors and 16 MB so that proofs take a tenth less time. It is for those who
 	// make many.
 	Precompute bool
+	// Helpers compute parts of proofs elsewhere; nil: there are none, and this process does it all on its processors.
+	Helpers Helpers
 	// Unchecked leaves the twin out and lets the circuit itself refuse. It is for tests and for demonstrations of an
 	// adversarial wallet: it can make nothing provable.
 	Unchecked bool
@@ -44,6 +46,7 @@ type Config struct {
 type Prover struct {
 	system    *compiling.System
 	key       *prepared
+	helpers   Helpers
 	unchecked bool
 	slots     chan struct{}
 }
@@ -61,7 +64,7 @@ func New(cfg Config) (*Prover, error) {
 		return nil, fmt.Errorf("new prover: the key is of another circuit than %s: %w", system.Circuit.Name, keys.ErrWrongKey)
 	}
 	key := prepare(cfg.Key.Groth16(), system.R1CS.GetNbPublicVariables(), cfg.Precompute)
-	return &Prover{system, key, cfg.Unchecked, make(chan struct{}, max(1, cfg.Concurrency))}, nil
+	return &Prover{system, key, cfg.Helpers, cfg.Unchecked, make(chan struct{}, max(1, cfg.Concurrency))}, nil
 }
 
 // Circuit describes the prover's circuit.
@@ -146,7 +149,7 @@ func (p *Prover) proveWitness(witness witness.Witness) (*groth16.Proof, error) {
 	if _, err := s.SetRandom(); err != nil {
 		return nil, err
 	}
-	return p.key.prove(solved.(*cs.R1CSSolution), r, s), nil
+	return p.key.prove(solved.(*cs.R1CSSolution), r, s, p.helpers), nil
 }
 
 // encode is Ar ‖ Bs ‖ Krs.
