@@ -8,7 +8,7 @@ SCREENSHOTS ?= screenshots
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/checkpoint/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/oauth/dpop/... ./internal/sdjwt/... ./internal/statuslist/... ./internal/bench/wasm/prove ./web/wasm/app ./web/wasm
 
-.PHONY: help build wallet-page run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges screenshots bench bench-wasm bench-peers bench-ledger-peers fuzz soak clean
+.PHONY: help build wallet-page run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges screenshots bench bench-wasm bench-browser bench-peers bench-ledger-peers fuzz soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ bench: build ## measure; one JSON line a figure
 
 bench-wasm: ## measure the presentation as js/wasm in node, on one thread (node)
 	go run ./internal/bench/wasm
+
+bench-browser: wallet-page ## measure the wallet's page in Chromium: loads, and proofs with one worker and with several, in turns
+	BULLA_ROUNDS=$${BULLA_ROUNDS:-9} go test -count=1 -v -timeout 30m -run WalletSpeed ./internal/demo
 
 bench-peers: ## measure ourselves beside Semaphore v4 and Idemix, in turns (node; npm and Go packages)
 	go run ./internal/bench/peers

@@ -202,7 +202,7 @@ func (p packed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // The wallet talks to issuers and verifiers wherever they are, over https, or http on this machine.
 const (
 	reach          = "connect-src 'self' https: http://127.0.0.1:* http://localhost:*"
-	policyOfWorker = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; " + reach
+	policyOfWorker = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; " + reach
 	policyOfWallet = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; manifest-src 'self'; " +
 		"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )

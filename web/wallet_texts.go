@@ -67,6 +67,7 @@ var walletTexts = map[string]credential.Text{
 	"wallet.declined.what":              {English: "They learn that the answer is no, and nothing else.", Chinese: "对方只知道答复是“否”，此外一无所知。"},
 	"wallet.answered":                   {English: "It is proven", Chinese: "证明完成"},
 	"wallet.answered.what":              {English: "{0} has your proof.", Chinese: "{0} 已收到您的证明。"},
+	"wallet.answered.proving":           {English: "Proven on this device in {0} seconds.", Chinese: "在本机用时 {0} 秒完成证明。"},
 	"wallet.answered.counter":           {English: "Show this to the counter", Chinese: "请向柜台出示"},
 	"wallet.answered.go":                {English: "Go on at {0}", Chinese: "前往 {0}"},
 	"wallet.history":                    {English: "History", Chinese: "记录"},

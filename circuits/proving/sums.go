@@ -119,8 +119,8 @@ func (s *sums) add(scalars [sumCount]func() []fr.Element, helpers Helpers) *foun
 	return f
 }
 
-// quotientCost is what the quotient costs beside additions of the first group: some 20 for each point of Z.
-const quotientCost = 4
+// quotientCost is what the quotient costs for each point of Krs, in additions of the first group.
+const quotientCost = 2
 
 // divide gives each part to who has least to do, the large ones first. We have the quotient to compute, too.
 func (s *sums) divide(helpers Helpers) (mine []part, theirs [][]part) {

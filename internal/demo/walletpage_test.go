@@ -232,7 +232,7 @@ func (p page) prove(n *Network) {
 	begin := time.Now()
 	p.press("Prove it")
 	p.at("answered")
-	p.t.Logf("proven and sent in %s, the key's loading included", time.Since(begin).Round(time.Millisecond))
+	p.t.Logf("consent to answered: %s, of which proving %s", time.Since(begin).Round(time.Millisecond), p.proving())
 	p.wantState(n, session, verifier.Verified)
 	p.press("To the wallet")
 	p.at("home")

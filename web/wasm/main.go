@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"syscall/js"
 
+	"github.com/bulla-id/bulla/circuits/proving"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/wallet"
 	"github.com/bulla-id/bulla/web/wasm/app"
@@ -25,7 +26,11 @@ type config struct {
 
 func main() {
 	host := js.Global().Get("bullaHost")
-	if err := run(host); err != nil {
+	do := run
+	if host.Get("helper").Truthy() {
+		do = help
+	}
+	if err := do(host); err != nil {
 		host.Call("failed", err.Error())
 		return
 	}
@@ -46,6 +51,10 @@ func run(host js.Value) error {
 				return nil, err
 			}
 			return bytesOf(value), nil
+		},
+		Help: func(key app.Key, file []byte) proving.Helpers {
+			host.Call("help", key.Circuit, key.File.String(), bytesTo(file))
+			return helpers{host, key.Circuit}
 		},
 		Tell: func(p app.Progress) { host.Call("tell", string(p.Stage), p.Done, p.Total) },
 	})

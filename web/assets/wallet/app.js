@@ -425,6 +425,7 @@ function answered(answer) {
 	page(() => show("answered",
 		el("h1", {}, t("answered")),
 		el("p", {}, t("answered.what", said(answer.event.name))),
+		el("p", { class: "quiet", "data-proving": answer.proving_ms }, t("answered.proving", (answer.proving_ms / 1000).toLocaleString(speaks(), { maximumFractionDigits: 1 }))),
 		answer.code ? el("p", {}, t("answered.counter")) : null,
 		answer.code ? el("textarea", { readonly: true, "aria-label": t("answered.counter") }, answer.code) : null,
 		answer.redirect_uri ? el("p", {}, el("a", { class: "button primary", href: answer.redirect_uri, rel: "noreferrer" }, t("answered.go", new URL(answer.redirect_uri).host))) : null,
@@ -505,6 +506,7 @@ async function start() {
 		const { exists } = await call("status");
 		state.exists = exists;
 		page(exists ? unlock : welcome);
+		performance.mark("interactive");
 	} catch (error) {
 		page(() => show("broken", el("h1", {}, t("broken")), el("p", { class: "wrong", role: "alert" }, error.message ?? wordsOf(error))));
 	}

@@ -99,14 +99,99 @@ async function program(address, digest) {
 	throw new Error("the wallet's program is not the one that this page names: load the page again");
 }
 
+// ---- helpers: workers of this worker that compute parts of proofs. They have the program and proving keys, get a proof's secrets with each
+// request, and end with this worker.
+
+const mostHelpers = 3; // each takes some 100 MB
+const helperPatience = 60000; // milliseconds for one answer
+
+let crew = [], serial = 0;
+
+// hire starts helpers with the program that was checked.
+function hire(config, module) {
+	const count = config.helpers ?? Math.min(mostHelpers, (navigator.hardwareConcurrency || 1) - 1);
+	for (let i = 0; i < count; i++) {
+		const helper = { worker: new Worker(config.files["worker.js"]), waiting: new Map(), loaded: new Set() };
+		helper.worker.onmessage = ({ data }) => {
+			if (data.loaded) return helper.loaded.add(data.loaded);
+			const settle = helper.waiting.get(data.id);
+			if (data.failed !== undefined) return settle ? settle.reject(new Error(data.failed)) : dismiss(helper, data.failed);
+			settle?.resolve(data.answer);
+		};
+		helper.worker.onerror = (event) => dismiss(helper, event.message);
+		helper.worker.postMessage({ help: { glue: config.files["wasm_exec.js"], module } });
+		crew.push(helper);
+	}
+}
+
+// dismiss ends a helper that failed. What it was to compute is computed here.
+function dismiss(helper, why) {
+	crew = crew.filter((other) => other !== helper);
+	helper.worker.terminate();
+	for (const { reject } of helper.waiting.values()) reject(new Error(why));
+}
+
+// loaded are the helpers that have a circuit's key. One that is not so far yet is not waited for.
+function loaded(circuit) {
+	return crew.filter((helper) => helper.loaded.has(circuit));
+}
+
+// compute is a promise of what a helper answers; it ends in any case.
+function compute(index, circuit, request) {
+	const helper = loaded(circuit)[index];
+	if (!helper) return Promise.reject(new Error("there is no such helper any longer"));
+	const id = ++serial;
+	const answer = new Promise((resolve, reject) => {
+		helper.waiting.set(id, { resolve, reject });
+		setTimeout(() => helper.waiting.has(id) && dismiss(helper, "a helper did not answer"), helperPatience);
+	}).finally(() => helper.waiting.delete(id));
+	answer.catch(() => {}); // it is looked at later
+	helper.worker.postMessage({ id, circuit, request }, [request.buffer]);
+	return answer;
+}
+
+// help is what a helper does first; assist what it does then.
+async function help({ glue, module }) {
+	importScripts(glue);
+	const go = new Go();
+	const instance = await WebAssembly.instantiate(module, go.importObject);
+	await new Promise((resolve, reject) => {
+		self.bullaHost = { helper: true, ready: resolve, failed: (text) => reject(new Error(text)) };
+		go.run(instance);
+	});
+}
+
+let helping = null;
+
+async function assist({ id, circuit, digest, file, request }) {
+	try {
+		await helping;
+		const answer = file ? self.bullaLoad(circuit, digest, file) : self.bullaCompute(circuit, request);
+		if (typeof answer === "string") throw new Error(answer);
+		if (file) postMessage({ loaded: circuit });
+		else postMessage({ id, answer }, [answer.buffer]);
+	} catch (error) {
+		postMessage({ id, failed: error.message });
+	}
+}
+
+// ---- the wallet
+
 async function start(config) {
 	importScripts(config.files["wasm_exec.js"]);
 	const go = new Go();
-	const { instance } = await WebAssembly.instantiate(await program(config.files["wallet.wasm"], config.program), go.importObject);
+	const module = await WebAssembly.compile(await program(config.files["wallet.wasm"], config.program));
+	const instance = await WebAssembly.instantiate(module, go.importObject);
 	self.bullaHost = {
 		config: JSON.stringify({ profile: config.profile, keys: config.keys, work_factor: config.workFactor ?? 0 }),
 		load, save,
 		fetchKey: (file, fresh) => bytesAt("keys/" + file, fresh),
+		help: (circuit, digest, file) => {
+			if (!crew.length) hire(config, module);
+			for (const { worker } of crew) worker.postMessage({ circuit, digest, file });
+		},
+		helpers: (circuit) => loaded(circuit).length,
+		compute,
 		tell: (stage, done, total) => postMessage({ progress: { stage, done, total } }),
 		ready: () => postMessage({ ready: true }),
 		failed: (text) => postMessage({ broken: text }),
@@ -116,6 +201,8 @@ async function start(config) {
 
 self.onmessage = async ({ data }) => {
 	try {
+		if (data.help) return helping = help(data.help);
+		if (helping) return assist(data);
 		if (data.start) return await start(data.start);
 		if (passkeys[data.method]) return postMessage({ id: data.id, result: await passkeys[data.method](data.params) });
 		const answer = JSON.parse(await self.bullaCall(data.method, data.language, JSON.stringify(data.params ?? {})));

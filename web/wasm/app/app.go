@@ -13,9 +13,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
-	"github.com/bulla-id/bulla/circuits"
-	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/circuits/proving"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/openid"
@@ -36,6 +35,8 @@ type Config struct {
 	Storage wallet.Storage
 	// Fetch gets the bytes of a key's file. What it gets is checked; fresh says that what it got before was wrong.
 	Fetch func(ctx context.Context, key Key, fresh bool) ([]byte, error)
+	// Help gives a key's file, which was checked, to helpers that prove with it; nil: there are none.
+	Help func(key Key, file []byte) proving.Helpers
 	// Tell is told how far a call is, in the order in which that happens.
 	Tell func(Progress)
 	// HTTPClient reaches ledger, issuers and verifiers; nil: the wallet's own.
@@ -55,18 +56,21 @@ type Progress struct {
 type App struct {
 	cfg Config
 
-	mu      sync.Mutex // held over a call
-	vault   *wallet.Vault
-	wallet  *wallet.Wallet
-	stop    context.CancelFunc // ends keeping fresh
-	read    map[int]*reading   // requests that were read and not answered
-	last    int
-	provers map[string]wallet.Prover
+	mu     sync.Mutex // held over a call
+	vault  *wallet.Vault
+	wallet *wallet.Wallet
+	stop   context.CancelFunc // ends keeping fresh
+	read   map[int]*reading   // requests that were read and not answered
+	last   int
+
+	loading sync.Mutex // held while a proving key is loaded
+	provers map[string]*prover
+	took    atomic.Int64 // milliseconds of proving in this call
 }
 
 // New makes an app that is locked.
 func New(cfg Config) *App {
-	return &App{cfg: cfg, read: make(map[int]*reading), provers: make(map[string]wallet.Prover)}
+	return &App{cfg: cfg, read: make(map[int]*reading), provers: make(map[string]*prover)}
 }
 
 // Failure is what a page is told of a call that failed: a stable code and a text in the page's language.
@@ -346,7 +350,7 @@ func (a *App) open(vault *wallet.Vault) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := wallet.New(wallet.Config{Vault: vault, Chain: chain, Provers: a.prover, HTTPClient: a.cfg.HTTPClient})
+	w, err := wallet.New(wallet.Config{Vault: vault, Chain: chain, Provers: a.proverOf, HTTPClient: a.cfg.HTTPClient})
 	if err != nil {
 		return nil, err
 	}
@@ -370,49 +374,4 @@ func (a *App) backup(p passphrases) (any, error) {
 	}
 	data, err := a.vault.Backup(p.Passphrase)
 	return map[string]string{"backup": string(data)}, err
-}
-
-// prover implements [wallet.Provers]. Calls come one at a time.
-func (a *App) prover(ctx context.Context, circuit string, verifyingKey credential.Digest) (wallet.Prover, error) {
-	if p, ok := a.provers[circuit]; ok {
-		return p, nil
-	}
-	known, err := circuits.Named(circuit)
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(a.cfg.Keys, func(k Key) bool { return k.Circuit == circuit })
-	if i < 0 {
-		return nil, fmt.Errorf("this wallet has no proving key of %s", circuit)
-	}
-	key, err := a.fetch(ctx, a.cfg.Keys[i], known)
-	if err != nil {
-		return nil, err
-	}
-	if key.VerifyingKey() != verifyingKey {
-		return nil, fmt.Errorf("the proving key of %s is not of the chain's key %s", circuit, verifyingKey)
-	}
-	prover, err := proving.New(proving.Config{Key: key})
-	if err != nil {
-		return nil, err
-	}
-	a.provers[circuit] = prover
-	return prover, nil
-}
-
-// fetch gets a key's file, and once more if what was kept of it is not what it should be.
-func (a *App) fetch(ctx context.Context, k Key, circuit circuits.Circuit) (*keys.ProvingKey, error) {
-	var failed error
-	for _, fresh := range []bool{false, true} {
-		data, err := a.cfg.Fetch(ctx, k, fresh)
-		if err != nil {
-			return nil, fmt.Errorf("fetch the proving key of %s: %w", k.Circuit, err)
-		}
-		key, err := keys.ParseProvingKey(data, circuit, k.File)
-		if err == nil {
-			return key, nil
-		}
-		failed = err
-	}
-	return nil, failed
 }

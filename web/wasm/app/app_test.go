@@ -136,14 +136,14 @@ func TestKeys(t *testing.T) {
 		asked = append(asked, fresh)
 		return []byte("another"), nil
 	}})
-	if _, err := a.prover(t.Context(), circuits.Enrolment, credential.Digest{}); err == nil || !slices.Equal(asked, []bool{false, true}) {
+	if _, err := a.proverOf(t.Context(), circuits.Enrolment, credential.Digest{}); err == nil || !slices.Equal(asked, []bool{false, true}) {
 		t.Errorf("%v, asked %v", err, asked)
 	}
-	if _, err := a.prover(t.Context(), circuits.Presentation, credential.Digest{}); err == nil {
+	if _, err := a.proverOf(t.Context(), circuits.Presentation, credential.Digest{}); err == nil {
 		t.Error("a key that the page does not have")
 	}
 	a.cfg.Fetch = func(context.Context, Key, bool) ([]byte, error) { return nil, errors.New("offline") }
-	if _, err := a.prover(t.Context(), circuits.Enrolment, credential.Digest{}); err == nil || !strings.Contains(err.Error(), "offline") {
+	if _, err := a.proverOf(t.Context(), circuits.Enrolment, credential.Digest{}); err == nil || !strings.Contains(err.Error(), "offline") {
 		t.Errorf("%v", err)
 	}
 }

@@ -43,7 +43,9 @@ func (a *App) readRequest(ctx context.Context, language string, p receiving) (an
 	if r.candidates, err = a.wallet.Candidates(ctx, request); err != nil {
 		return nil, err
 	}
-	r.choice, r.refusal = request.DefaultChoice(r.candidates)
+	if r.choice, r.refusal = request.DefaultChoice(r.candidates); r.refusal == nil {
+		go a.prepare(request)
+	}
 	a.last++
 	a.read[a.last] = r
 	delete(a.read, a.last-maxRead)
@@ -91,6 +93,7 @@ type Answered struct {
 	Event       *wallet.Event `json:"event"`
 	RedirectURI string        `json:"redirect_uri,omitempty"`
 	Code        string        `json:"code,omitempty"` // at a counter: the text of the code to show
+	Proving     int64         `json:"proving_ms"`     // how long proving took
 }
 
 // answer proves what the person agreed to.
@@ -102,20 +105,21 @@ func (a *App) answer(ctx context.Context, _ string, p numbered) (any, error) {
 	if r.refusal != nil {
 		return nil, r.refusal
 	}
+	a.took.Store(0)
 	if _, counter := r.request.AtCounter(); counter {
 		made, err := a.wallet.AnswerCounter(ctx, r.request.Consent(r.choice))
 		if err != nil {
 			return nil, err
 		}
 		delete(a.read, p.Number)
-		return &Answered{Event: &made.Event, Code: made.Text}, nil
+		return &Answered{Event: &made.Event, Code: made.Text, Proving: a.took.Load()}, nil
 	}
 	sent, err := a.wallet.Answer(ctx, r.request.Consent(r.choice))
 	if err != nil {
 		return nil, err
 	}
 	delete(a.read, p.Number)
-	return &Answered{Event: &sent.Event, RedirectURI: sent.RedirectURI}, nil
+	return &Answered{Event: &sent.Event, RedirectURI: sent.RedirectURI, Proving: a.took.Load()}, nil
 }
 
 // refuse tells the verifier no, and nothing else.
