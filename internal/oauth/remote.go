@@ -194,7 +194,7 @@ func (r *RemoteKeys) fetch(ctx context.Context) ([]foreign.Key, error) {
 			return nil, err
 		}
 	}
-	text, err := r.get(ctx, address, maxKeySet)
+	text, err := fetch(ctx, r.client, address, maxKeySet)
 	if err != nil {
 		return nil, err
 	}
@@ -207,23 +207,22 @@ func (r *RemoteKeys) fetch(ctx context.Context) ([]foreign.Key, error) {
 
 // discover asks a provider where its keys are.
 func (r *RemoteKeys) discover(ctx context.Context) (string, error) {
-	text, err := r.get(ctx, strings.TrimSuffix(r.cfg.Issuer, "/")+"/.well-known/openid-configuration", maxDiscovery)
+	text, err := fetch(ctx, r.client, discoveryURL(r.cfg.Issuer), maxDiscovery)
 	if err != nil {
 		return "", err
 	}
 	return parseDiscovery(text, r.cfg.Issuer)
 }
 
+func discoveryURL(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+}
+
 // parseDiscovery finds the address of the keys in what a provider says of itself.
-//
-// SPEC: OpenID Connect Discovery 1.0 section 4.3: the issuer in the answer is exactly the one that was asked.
 func parseDiscovery(text []byte, issuer string) (string, error) {
-	answer, err := foreign.Object(text)
+	answer, err := parseProvider(text, issuer)
 	if err != nil {
-		return "", fmt.Errorf("discovery: %w", err)
-	}
-	if named, err := answer.String("issuer"); err != nil || named != issuer {
-		return "", fmt.Errorf("discovery: the answer is of issuer %.200q", named)
+		return "", err
 	}
 	address, err := answer.String("jwks_uri")
 	if err != nil {
@@ -235,13 +234,27 @@ func parseDiscovery(text []byte, issuer string) (string, error) {
 	return address, nil
 }
 
-func (r *RemoteKeys) get(ctx context.Context, address string, limit int64) ([]byte, error) {
+// parseProvider reads what a provider says of itself.
+//
+// SPEC: OpenID Connect Discovery 1.0 section 4.3: the issuer in the answer is exactly the one that was asked.
+func parseProvider(text []byte, issuer string) (foreign.Claims, error) {
+	answer, err := foreign.Object(text)
+	if err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	if named, err := answer.String("issuer"); err != nil || named != issuer {
+		return nil, fmt.Errorf("discovery: the answer is of issuer %.200q", named)
+	}
+	return answer, nil
+}
+
+func fetch(ctx context.Context, client *http.Client, address string, limit int64) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	request.Header.Set("Accept", "application/json, application/jwk-set+json")
-	response, err := r.client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err) // names the URL, which is public
 	}

@@ -199,7 +199,12 @@ func (r *Resource) read(p *Provider, c foreign.Claims) (Principal, error) {
 		return Principal{}, err
 	}
 	scopes, err := p.scopes(c)
-	return Principal{Issuer: p.Issuer, Subject: subject, Client: client, Scopes: scopes}, err
+	issuer := p.Issuer
+	if other, theirs, named := strings.Cut(subject, "|"); named && p.TrustScope {
+		// Our own server names an officer of another provider: one person has one ID, whichever way they came.
+		issuer, subject = other, theirs
+	}
+	return Principal{Issuer: issuer, Subject: subject, Client: client, Scopes: scopes}, err
 }
 
 // name is a claim that goes into logs and comparisons.
