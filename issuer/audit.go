@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/officers"
 )
 
 // The audit log says who read or wrote what, and when: never a claim, a person or a note. Each record holds the digest of the one
@@ -62,6 +63,13 @@ const (
 	DidReadAudit      Verb = "audit-read"
 	DidAnchor         Verb = "audit-anchored"
 	DidChangeWebhooks Verb = "webhooks-changed"
+	DidInvite         Verb = officers.Invited   // object: whom, by id, as in the next six; detail: roles
+	DidJoin           Verb = officers.Joined    // detail: by what
+	DidChangeOfficer  Verb = officers.Changed   // detail: disabled, or the roles
+	DidSignIn         Verb = officers.SignedIn  // detail: by what; none in the directory: an officer of the agency's provider
+	DidSignOut        Verb = officers.SignedOut // by themselves
+	DidAddPasskey     Verb = officers.PasskeyAdded
+	DidRemovePasskey  Verb = officers.PasskeyRemoved
 )
 
 // AuditRecord is one line of the log. Its digest is SHA-256 of its canonical JSON.

@@ -30,10 +30,11 @@ const (
 	ScopeAudit       = "issuer:audit.read"
 	ScopeKeys        = "issuer:keys.read"
 	ScopeWebhooks    = "issuer:webhooks.write"
+	ScopeOfficers    = "issuer:officers.write"
 )
 
 // Scopes are all of them.
-var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments, ScopeReadCases, ScopeFile, ScopeDecide, ScopeAudit, ScopeKeys, ScopeWebhooks}
+var Scopes = []string{ScopeOffers, ScopeCredentials, ScopeRevoke, ScopeEnrolments, ScopeReadCases, ScopeFile, ScopeDecide, ScopeAudit, ScopeKeys, ScopeWebhooks, ScopeOfficers}
 
 // Roles are the scopes of those who work at an agency.
 var Roles = map[string][]string{
@@ -41,12 +42,14 @@ var Roles = map[string][]string{
 	"approver":      {ScopeReadCases, ScopeDecide, ScopeCredentials},
 	"auditor":       {ScopeReadCases, ScopeCredentials, ScopeAudit},
 	"key-custodian": {ScopeKeys, ScopeEnrolments, ScopeWebhooks},
+	"administrator": {ScopeOfficers},
 }
 
 var scopeTexts = map[string]string{
 	ScopeOffers: "Make offers", ScopeCredentials: "Read credentials", ScopeRevoke: "Suspend, reinstate and revoke credentials",
 	ScopeEnrolments: "Reset enrolments", ScopeReadCases: "Read applications", ScopeFile: "File, edit and withdraw applications",
 	ScopeDecide: "Review, approve and refuse applications", ScopeAudit: "Read the audit log", ScopeKeys: "Read which keys there are", ScopeWebhooks: "Say where events are sent",
+	ScopeOfficers: "Read, invite and disable officers, and change their roles",
 }
 
 // AdminPath is where the admin API is, below the issuer's URL.
@@ -71,6 +74,9 @@ func (i *Issuer) openAccess() error {
 	i.officers, err = oauth.NewResource(oauth.ResourceConfig{
 		Providers: append([]oauth.Provider{oauth.OwnProvider(mint)}, i.cfg.Providers...), Clock: i.cfg.Clock, Logger: i.cfg.Logger,
 	})
+	if err == nil {
+		err = i.openDirectory(mint)
+	}
 	if err != nil || i.cfg.Clients == nil {
 		return err
 	}
@@ -90,7 +96,7 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api := &adminAPI{i, webapi.OpenAPI(e, group, webapi.Description{
 		Title: "Bulla issuer: " + i.cfg.Name.In("en"), Version: "1", URL: i.cfg.URL + AdminPath, TokenURL: i.cfg.URL + tokenPath,
 		Text:   "The back office of an agency: applications with approvals, offers, credentials, audit. Everything is recorded by whom it was done.",
-		Scopes: scopeTexts, Tags: []string{"Applications", "Offers", "Credentials", "Audit", "Webhooks", "Agency"},
+		Scopes: scopeTexts, Tags: []string{"Applications", "Offers", "Credentials", "Audit", "Webhooks", "Officers", "Agency"},
 	})}
 	api.mountAgency()
 	api.mountOffers()
@@ -100,6 +106,7 @@ func (i *Issuer) mountAdmin(e *gin.Engine) {
 	api.mountAudit()
 	api.mountWebhooks()
 	api.mountStatistics()
+	api.mountOfficers()
 	api.documentImport()
 	api.mountTemplate()
 }

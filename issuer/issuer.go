@@ -34,6 +34,7 @@ import (
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/dpop"
 	"github.com/bulla-id/bulla/internal/oauth/once"
+	"github.com/bulla-id/bulla/internal/officers"
 	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
@@ -95,6 +96,7 @@ type Issuer struct {
 	registers      map[string]*Register // those that the schemas use, by name
 	admin          *webapi.Authority
 	officers       *oauth.Resource // who may call the admin API
+	directory      *officers.Directory
 	server         *oauth.Endpoint // tokens for the agency's software; nil: none
 	followers      chan struct{}   // room for those who follow a case
 	imports        chan struct{}   // room for those under way

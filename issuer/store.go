@@ -114,7 +114,7 @@ func table(key string) string {
 	return name
 }
 
-// The tables of an issuer. A register's begin with tableRegister.
+// The tables of an issuer. A register's begin with tableRegister; those of webhooks with outbox/, those of the directory with officers/.
 const (
 	rowState         = "state"
 	tableApplication = "application/" // by id: what a clerk entered

@@ -29,7 +29,7 @@ func issuerAdminCommands() []*cobra.Command {
 		changeCommand("suspend", "Suspend a credential until it is reinstated", `  bulla issuer suspend --agency civil ID --reason "lost"`),
 		changeCommand("reinstate", "Reinstate a suspended credential", `  bulla issuer reinstate --agency civil ID --reason "found again"`),
 		changeCommand("revoke", "Revoke a credential for good", `  bulla issuer revoke --agency land ID --reason "sold"`),
-		verifyAuditCommand(), issuerTokenCommand(),
+		verifyAuditCommand(), issuerTokenCommand(), officerCommand(),
 	}
 }
 

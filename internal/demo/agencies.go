@@ -163,7 +163,12 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 			return err
 		}
 		n.Agencies[a.did] = &Agency{service, a.name, url}
-		handler, err := office.WithCasePages(service, service.Handler(), webapi.RateConfig{}, office.Options{Logger: n.logger})
+		api := service.Handler()
+		handler, err := office.WithCasePages(service, api, webapi.RateConfig{}, office.Options{Logger: n.logger})
+		if err != nil {
+			return err
+		}
+		handler, err = office.WithConsole(service, handler, office.ConsoleConfig{Name: a.name, API: api, Clock: time.Now, Logger: n.logger})
 		if err != nil {
 			return err
 		}

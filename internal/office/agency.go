@@ -81,12 +81,16 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	}
 	agency.Clock = s.clock
 	watch := &agencyWatch{did: cfg.DID, url: cfg.URL, key: agency.Keys.Signing.Public(), schemas: agency.Schemas, enrol: agency.EnrolmentKey, chain: chain, writes: rows.Writes}
+	var signIn *oauth.SignIn
 	if cfg.Provider != nil {
 		provider, keys, err := cfg.Provider.open(issuer.Roles, s.clock, o.logger())
 		if err != nil {
 			return err
 		}
 		agency.Providers, watch.provider = []oauth.Provider{provider}, keys
+		if signIn, err = cfg.Provider.signIn(provider, cfg.URL, s.clock); err != nil {
+			return err
+		}
 	}
 	service, err := issuer.New(agency)
 	if err != nil {
@@ -99,7 +103,12 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	if s.handler, err = WithCasePages(service, s.withAlarms(at.Path+"/readyz", service.Handler()), cfg.WalletRate, o); err != nil {
+	api := service.Handler()
+	if s.handler, err = WithCasePages(service, s.withAlarms(at.Path+"/readyz", api), cfg.WalletRate, o); err != nil {
+		return err
+	}
+	pages := ConsoleConfig{Name: cfg.Name, API: api, SignIn: signIn, Clock: s.clock, Logger: o.logger()}
+	if s.handler, err = WithConsole(service, s.handler, pages); err != nil {
 		return err
 	}
 	s.work = append(s.work, service.Run)

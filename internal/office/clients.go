@@ -17,6 +17,7 @@ import (
 	"github.com/bulla-id/bulla/internal/jose"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/foreign"
+	"github.com/bulla-id/bulla/web/console"
 )
 
 // ClientConfig is a piece of software that asks the built-in authorization server of an agency or a relying party for tokens.
@@ -38,6 +39,8 @@ type ProviderConfig struct {
 	// Networks may be asked for the provider's keys though they are not public, as 10.8.0.0/16: the provider itself names the address of its
 	// keys, and must not send us elsewhere inside.
 	Networks []netip.Prefix `json:"networks,omitempty"`
+	// ClientID is the agency's console at the provider, a client without a secret: officers sign in there. Left out: they do not.
+	ClientID string `json:"client_id,omitempty"`
 }
 
 // scopesOf are the scopes of roles of an office that knows some.
@@ -67,6 +70,9 @@ func validateAccess(clients []ClientConfig, p *ProviderConfig, known map[string]
 	if p.Issuer == "" || p.Audience == "" || len(p.Claim) == 0 || len(p.Roles) == 0 {
 		return fmt.Errorf("provider: issuer, audience, claim and roles are needed")
 	}
+	if len(p.ClientID) > maxClientID {
+		return fmt.Errorf("provider.client_id has more than %d bytes", maxClientID)
+	}
 	if _, err := p.table(known); err != nil {
 		return err
 	}
@@ -83,6 +89,7 @@ func validateAccess(clients []ClientConfig, p *ProviderConfig, known map[string]
 const (
 	providerTimeout = 10 * time.Second
 	maxKeys         = 256 << 10 // bytes
+	maxClientID     = 255       // bytes
 )
 
 // egress is whom we ask for a provider's keys: public addresses and its networks, over https at port 443 and at the port of its own URL.
@@ -152,4 +159,18 @@ func (p *ProviderConfig) open(known map[string][]string, clock func() time.Time,
 		Clock: clock, Logger: logger,
 	})
 	return oauth.Provider{Issuer: p.Issuer, Audience: p.Audience, Keys: keys, Roles: &oauth.Roles{Claim: p.Claim, Scopes: table}}, keys, err
+}
+
+// signIn signs officers in at the provider; nil if they do not.
+func (p *ProviderConfig) signIn(provider oauth.Provider, url string, clock func() time.Time) (*oauth.SignIn, error) {
+	if p.ClientID == "" {
+		return nil, nil
+	}
+	client, err := egress.New(p.egress())
+	if err != nil {
+		return nil, err
+	}
+	return oauth.NewSignIn(oauth.SignInConfig{
+		Provider: provider, ClientID: p.ClientID, Redirect: url + console.Path + console.ProviderBack, Client: client, Clock: clock,
+	})
 }

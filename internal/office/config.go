@@ -266,10 +266,13 @@ func (c *VerifierConfig) validateKeeping(at func(*string)) error {
 	return nil
 }
 
-// validateIdentity refuses certificates without their scheme, and the other way round.
+// validateIdentity refuses certificates without their scheme, and the other way round, and what only an agency has.
 func (c *VerifierConfig) validateIdentity() error {
 	if c.ClientIDScheme != "" && !slices.Contains(openid.ClientSchemes, c.ClientIDScheme) {
 		return fmt.Errorf("client_id_scheme is %.50q: choose one of %q", c.ClientIDScheme, openid.ClientSchemes)
+	}
+	if c.Provider != nil && c.Provider.ClientID != "" {
+		return errors.New("provider.client_id is an agency's: a relying party has no console")
 	}
 	if (c.ClientIDScheme == openid.SchemeX509Hash) != (c.Certificates != "") {
 		return fmt.Errorf("certificates and the client_id_scheme %s go together", openid.SchemeX509Hash)

@@ -15,7 +15,7 @@ import (
 const (
 	ConsolePath = "/console"
 	JoinPath    = ConsolePath + "/join"
-	SignInPath  = ConsolePath + "/signin"
+	SignInPath  = ConsolePath + "/sign-in"
 )
 
 // What links are for. No token of one kind is taken for another, nor for an access token.
@@ -112,7 +112,7 @@ func (d *Directory) use(rows map[string][]byte, t linkToken) error {
 func (d *Directory) named(t linkToken) (row officerRow, err error) {
 	row, err = d.read(t.Subject)
 	if errors.Is(err, ErrUnknown) {
-		if d.validate(t.Subject, t.Name, t.Roles) != nil {
+		if (Officer{ID: t.Subject, Name: t.Name, Roles: t.Roles}).Validate(d.cfg.Roles) != nil {
 			return row, ErrUnknown
 		}
 		row, err = officerRow{ID: t.Subject, Name: t.Name, Roles: t.Roles}, d.room()

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -148,25 +149,37 @@ type Officer struct {
 	Passkeys []Passkey           `json:"passkeys,omitempty"`
 }
 
-// Principal is who an officer of the directory is in tokens and the audit trail. Software has no colon in its name.
+// Has tells whether they have a role.
+func (o Officer) Has(role string) bool { return slices.Contains(o.Roles, role) }
+
+// principal is who an officer of the directory is in tokens and the audit trail. Software has no colon in its name.
 func (d *Directory) principal(id string) string { return d.cfg.URL + "|" + subjectPrefix + id }
 
 var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// validate refuses an officer that nobody could tell from another, or whose roles are unknown.
-func (d *Directory) validate(id, name string, roles []string) error {
+// Validate refuses an officer that nobody could tell from another, or whose roles are not among those that there are.
+func (o Officer) Validate(roles map[string][]string) error {
+	if err := ValidateID(o.ID); err != nil {
+		return err
+	}
 	switch {
-	case !idPattern.MatchString(id):
-		return fmt.Errorf("%w: an id has 1 to 63 small letters, digits and ._-", ErrInput)
-	case name == "" || len(name) > maxName || strings.TrimSpace(name) != name || credential.ValidateLine(name) != nil:
+	case o.Name == "" || len(o.Name) > maxName || strings.TrimSpace(o.Name) != o.Name || credential.ValidateLine(o.Name) != nil:
 		return fmt.Errorf("%w: a name is a line of at most %d bytes", ErrInput, maxName)
-	case len(roles) == 0:
+	case len(o.Roles) == 0:
 		return fmt.Errorf("%w: no role", ErrInput)
 	}
-	for i, role := range roles {
-		if _, known := d.cfg.Roles[role]; !known || slices.Contains(roles[:i], role) {
-			return fmt.Errorf("%w: role %.40q is unknown or stands twice", ErrInput, role)
+	for i, role := range o.Roles {
+		if _, known := roles[role]; !known || slices.Contains(o.Roles[:i], role) {
+			return fmt.Errorf("%w: role %.40q is unknown or stands twice: there are %s", ErrInput, role, strings.Join(slices.Sorted(maps.Keys(roles)), ", "))
 		}
+	}
+	return nil
+}
+
+// ValidateID refuses what cannot be an officer's id.
+func ValidateID(id string) error {
+	if !idPattern.MatchString(id) {
+		return fmt.Errorf("%w: an id has 1 to 63 small letters, digits and ._-", ErrInput)
 	}
 	return nil
 }
@@ -204,7 +217,7 @@ func (d *Directory) Officer(id string) (Officer, error) {
 
 // Invite enters an officer and returns a link with which they join, good for a day. Who has not joined yet can be invited again.
 func (d *Directory) Invite(by string, o Officer) (link string, err error) {
-	if err := d.validate(o.ID, o.Name, o.Roles); err != nil {
+	if err := o.Validate(d.cfg.Roles); err != nil {
 		return "", err
 	}
 	d.mu.Lock()
@@ -249,7 +262,7 @@ func (d *Directory) Change(by, id string, roles []string, disabled bool) error {
 	if by == d.principal(id) {
 		return ErrSelf
 	}
-	if err := d.validate(id, row.Name, roles); err != nil {
+	if err := (Officer{ID: id, Name: row.Name, Roles: roles}).Validate(d.cfg.Roles); err != nil {
 		return err
 	}
 	detail := "roles: " + strings.Join(roles, " ")

@@ -149,16 +149,16 @@ func (d *Directory) End(secret string) error {
 	return d.cfg.Commit(map[string][]byte{sessionKey(secret): nil}, &Note{p.Principal, SignedOut, p.Officer, ""})
 }
 
-// Token makes an access token of the admin API for somebody who is signed in, of the roles that they have now. It is good for two
-// minutes: what it lets in is what is asked for at once.
-func (d *Directory) Token(p Person) (string, error) {
-	scopes, subject := p.Scopes, p.Principal // of a provider: issuer|subject
-	if p.Officer != "" {
-		row, err := d.read(p.Officer)
+// Token makes an access token of the admin API for a principal who is signed in: of the roles that they have now, or of the scopes
+// given if they are the provider's. It is good for two minutes: what it lets in is what is asked for at once.
+func (d *Directory) Token(principal string, scopes []string) (string, error) {
+	subject := principal // of a provider: issuer|subject
+	if id, ours := strings.CutPrefix(principal, d.principal("")); ours {
+		row, err := d.read(id)
 		if err != nil || row.Disabled {
 			return "", ErrSignedOut
 		}
-		scopes, subject = d.scopes(row.Roles), strings.TrimPrefix(d.principal(row.ID), d.cfg.URL+"|")
+		subject, scopes = subjectPrefix+id, d.scopes(row.Roles)
 	}
 	return d.cfg.Mint.Issue(oauth.Grant{Client: client, Subject: subject, Scopes: scopes, Lifetime: tokenLifetime})
 }

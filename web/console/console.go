@@ -36,6 +36,7 @@ type Config struct {
 	Name   credential.Text
 	API    http.Handler // the agency's, asked in this process
 	Gate   Gate
+	SignIn *SignIn // that has pages here; nil: officers sign in elsewhere
 	Clock  func() time.Time
 	Logger *slog.Logger
 }
@@ -140,6 +141,10 @@ func (c *Console) mountPages() {
 	c.mountImports()
 	c.mountAudit()
 	c.mountKeys()
+	c.mountOfficers()
+	if c.cfg.SignIn != nil {
+		c.mountSignIn(c.cfg.SignIn)
+	}
 }
 
 // home leads to the first page that the officer may see.

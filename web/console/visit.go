@@ -30,6 +30,7 @@ var navigation = []navigationItem{
 	{"imports", "/imports", scopeFile},
 	{"audit", "/audit", scopeAudit},
 	{"keys", "/keys", scopeKeys},
+	{"officers", "/officers", scopeOfficers},
 }
 
 type navigationItem struct{ key, path, scope string }
@@ -106,16 +107,7 @@ func (v *visit) showAgain(name string, data any, err error) error {
 
 // fail answers with a page that says what went wrong.
 func (v *visit) fail(err error) {
-	var problem *Problem
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &problem):
-	case errors.As(err, &tooLarge):
-		problem = &Problem{Status: http.StatusRequestEntityTooLarge, Code: "too-large"}
-	default:
-		v.c.cfg.Logger.ErrorContext(v.r.Context(), "page of the console", slog.String("path", v.r.Pattern), slog.Any("error", err))
-		problem = &Problem{Status: http.StatusInternalServerError, Code: "internal"}
-	}
+	problem := v.problemOf(err)
 	if problem.Status == http.StatusUnauthorized {
 		v.toSignIn()
 		return
@@ -124,6 +116,20 @@ func (v *visit) fail(err error) {
 		v.c.cfg.Logger.ErrorContext(v.r.Context(), "page of the console", slog.Any("error", err))
 		http.Error(v.w, "the page cannot be shown", http.StatusInternalServerError)
 	}
+}
+
+// problemOf is what people are told of an error. One that is no refusal is logged.
+func (v *visit) problemOf(err error) *Problem {
+	var problem *Problem
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &problem):
+		return problem
+	case errors.As(err, &tooLarge):
+		return &Problem{Status: http.StatusRequestEntityTooLarge, Code: "too-large"}
+	}
+	v.c.cfg.Logger.ErrorContext(v.r.Context(), "page of the console", slog.String("path", v.r.Pattern), slog.Any("error", err))
+	return &Problem{Status: http.StatusInternalServerError, Code: "internal"}
 }
 
 // goTo leads to another page, and says there what was done: a key of the texts below console.done, or nothing.
@@ -145,8 +151,8 @@ func (v *visit) toSignIn() {
 	http.Redirect(v.w, v.r, target, http.StatusSeeOther)
 }
 
-// render answers with the template of a page in its frame, whole or not at all. The page's title is the text console.title.NAME.
-func (v *visit) render(status int, name string, data any, problem *Problem) error {
+// view is what a template gets.
+func (v *visit) view(data any, problem *Problem) view {
 	words := page.Words{Language: v.language, Texts: texts}
 	query := v.r.URL.Query()
 	done := query.Get("done")
@@ -163,6 +169,12 @@ func (v *visit) render(status int, name string, data any, problem *Problem) erro
 	if _, ok := texts["console.done."+done]; ok {
 		about.Done = "console.done." + done
 	}
+	return about
+}
+
+// render answers with the template of a page in its frame, whole or not at all. The page's title is the text console.title.NAME.
+func (v *visit) render(status int, name string, data any, problem *Problem) error {
+	about := v.view(data, problem)
 	var content, whole bytes.Buffer
 	if err := v.c.templates.ExecuteTemplate(&content, name, about); err != nil {
 		return err
