@@ -219,3 +219,55 @@ func FuzzDiscovery(f *testing.F) {
 		}
 	})
 }
+
+// Where browsers and codes are sent is https, or this machine, and what the provider itself says.
+func FuzzEndpoints(f *testing.F) {
+	good := `{"issuer":"` + fuzzIssuer + `","authorization_endpoint":"https://a.example/auth?x=1","token_endpoint":"https://a.example/token","authorization_response_iss_parameter_supported":true}`
+	f.Add([]byte(good))
+	f.Add([]byte(strings.Replace(good, "https://a.example/token", "http://a.example/token", 1)))
+	for _, long := range fuzztest.Long([]byte(good)) {
+		f.Add(long)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		at, err := parseEndpoints(text, fuzzIssuer)
+		if err != nil {
+			fuzztest.Refused(t, err)
+			return
+		}
+		for _, address := range []string{at.authorization, at.token} {
+			u, err := url.Parse(address)
+			if err != nil || u.User != nil || u.Fragment != "" || u.Scheme != "https" && !isLoopback(u.Hostname()) {
+				t.Errorf("%s leads to %s", text, address)
+			}
+		}
+	})
+}
+
+// What a browser brings back is a code only with our state, and from our provider.
+func FuzzAnswer(f *testing.F) {
+	f.Add("code=c&state=s&iss=" + url.QueryEscape(fuzzIssuer))
+	f.Add("code=c&state=s")
+	f.Add("code=c&state=s&iss=x")
+	f.Add("code=a&code=b&state=s")
+	f.Add("error=access_denied&state=s")
+	f.Add("code=" + strings.Repeat("c", 5000) + "&state=s")
+	s := &SignIn{cfg: SignInConfig{Provider: Provider{Issuer: fuzzIssuer}}}
+	f.Fuzz(func(t *testing.T, text string) {
+		query, err := url.ParseQuery(text)
+		if err != nil {
+			return
+		}
+		for _, names := range []bool{false, true} {
+			code, err := s.answer(endpoints{namesItself: names}, Pending{State: "s"}, query)
+			if err != nil {
+				if fuzztest.Refused(t, err); !errors.Is(err, ErrSignIn) {
+					t.Errorf("an error of another kind: %v", err)
+				}
+				continue
+			}
+			if code == "" || query.Get("state") != "s" || query.Has("error") || query.Has("iss") && query.Get("iss") != fuzzIssuer || names && !query.Has("iss") {
+				t.Errorf("%q gives a code", text)
+			}
+		}
+	})
+}
