@@ -34,6 +34,7 @@ var forbidden = []struct {
 	{"internal/oauth/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "who may call knows nothing of what is called"},
 	{"internal/egress/", []string{"credential/", "ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "whom we may call depends on nothing of ours"},
 	{"internal/outbox/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "webhooks know nothing of what they tell"},
+	{"internal/officers/", []string{"ledger/", "circuits/", "issuer/", "wallet/", "verifier/", "web/"}, "who the officers are knows nothing of what they do"},
 	{"internal/", []string{"cmd/"}, "arrows point down"},
 	{"web/wasm/", []string{"issuer/", "verifier/", "cmd/", "internal/demo/", "internal/office/"}, "the wallet's page is the wallet and nothing else"},
 	{"internal/sdjwt/", []string{"circuits/", "ledger/", "issuer/", "wallet/", "verifier/"}, "an ordinary credential needs no chain and knows no roles"},
