@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/officers"
 )
 
 // scopeAudit lets somebody read who did what.
@@ -66,6 +67,7 @@ var auditVerbs = []string{
 	"case-filed", "case-edited", "case-in-review", "case-approved", "case-refused", "case-withdrawn", "case-read", "cases-listed",
 	"offer", "credential-asked", "credential-issued", "credential-delivered", "change-requested", "credential-changed", "credential-read", "credentials-listed",
 	"credential-erased", "companion-offer", "companion-issued", "enrolment-reset-asked", "audit-read", "audit-anchored", "webhooks-changed",
+	officers.Invited, officers.Joined, officers.Changed, officers.SignedIn, officers.SignedOut, officers.PasskeyAdded, officers.PasskeyRemoved,
 }
 
 func (v *visit) audit() error {

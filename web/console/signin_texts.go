@@ -72,6 +72,14 @@ var signInTexts = map[string]credential.Text{
 	"officers.four-eyes":  {English: "Four eyes need two persons. Who can invite officers could invent one: invitations stand in the audit trail.", Chinese: "双人复核须由两人完成。能邀请人员者也能虚设人员，因此邀请均记入审计记录。"},
 	"officers.invited-as": {English: "Invited:", Chinese: "已邀请："},
 
+	"audit.verb.officer-invited":    {English: "Invited an officer", Chinese: "邀请人员"},
+	"audit.verb.officer-joined":     {English: "An officer joined", Chinese: "人员加入"},
+	"audit.verb.officer-changed":    {English: "Changed or disabled an officer", Chinese: "更改或停用人员"},
+	"audit.verb.officer-signed-in":  {English: "Signed in", Chinese: "登录"},
+	"audit.verb.officer-signed-out": {English: "Signed out", Chinese: "退出"},
+	"audit.verb.passkey-added":      {English: "Added a passkey", Chinese: "添加通行密钥"},
+	"audit.verb.passkey-removed":    {English: "Removed a passkey", Chinese: "移除通行密钥"},
+
 	"console.done.signed-out":      {English: "You are signed out.", Chinese: "您已退出。"},
 	"console.done.passkey-added":   {English: "The passkey is added.", Chinese: "通行密钥已添加。"},
 	"console.done.passkey-removed": {English: "The passkey is removed. Remove it from your device, too.", Chinese: "通行密钥已移除，请同时从设备中删除。"},
