@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func TestSecondStartFindsEverything(t *testing.T) {
 			t.Errorf("invitation %q, %v", in.Land, err)
 		}
 		wantCasePage(t, n)
+		wantConsole(t, n)
 		if err := n.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -102,5 +104,32 @@ func wantCasePage(t *testing.T, n *Network) {
 		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %s %.500s, %v", accept, answer.Status, text, err)
 		}
+	}
+}
+
+// wantConsole fails the test unless each invented officer can be signed in at a console, which knows them by name.
+func wantConsole(t *testing.T, n *Network) {
+	t.Helper()
+	a := n.Agencies[LandDID]
+	for _, o := range Staff {
+		link, err := a.Console(o.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.PostForm(a.URL+"/console/sign-in/link", url.Values{"link": {link}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(page), o.Name) {
+			t.Errorf("%s: %s, %v", o.ID, response.Status, err)
+		}
+		if _, err := a.Directory().Redeem(link); err != nil {
+			t.Errorf("%s: %v", o.ID, err)
+		}
+	}
+	if _, err := a.Console("nobody"); err == nil {
+		t.Error("somebody who does not work there")
 	}
 }
