@@ -1,13 +1,17 @@
 package console_test
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/bulla-id/bulla/ledger/ledgertest"
 	"github.com/bulla-id/bulla/web/browsertest"
+	"github.com/bulla-id/bulla/web/console"
 )
 
 // Without scripts: the link is looked at, confirmed, and used up; the cookie is for this host, and for no script.
@@ -40,11 +44,9 @@ func TestSignInByLink(t *testing.T) {
 		t.Errorf("%s, %+v", out.Status, out.Cookies())
 	}
 	stolen := d.visitor()
-	stolen.client.Jar.SetCookies(must2(url.Parse(d.url+"/console/")), []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/console/"}})
+	stolen.client.Jar.SetCookies(ledgertest.Must(url.Parse(d.url+"/console/"))(t), []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/console/"}})
 	stolen.wantSignedIn(false)
 }
-
-func must2[T any](value T, _ error) T { return value }
 
 // Another site can sign nobody in or out, nor begin to.
 func TestSignInFromAnotherSite(t *testing.T) {
@@ -86,13 +88,33 @@ func TestSignInIsThrottled(t *testing.T) {
 	t.Error("nobody was told to wait")
 }
 
-// An address without a name has no passkeys, and says so; the agency's path, and TLS, are in the cookie's name and flags.
+// Browsers do not tell ports apart: each agency's cookie has a name of its own.
 func TestSessionsOfOneHost(t *testing.T) {
 	a, b := newDesk(t, nil), newDesk(t, nil)
 	v := a.visitor()
 	first := v.signIn(a.link("chen", "Chen Jie", "clerk")).Cookies()[0].Name
 	if second := b.visitor().signIn(b.link("chen", "Chen Jie", "clerk")).Cookies()[0].Name; first == second {
 		t.Error("two agencies on one host have the same cookie")
+	}
+}
+
+// Over TLS only the very host can have set the cookie, and it never goes out in clear.
+func TestCookieOverTLS(t *testing.T) {
+	d := newDesk(t, nil)
+	const at = "https://land.example"
+	gate := ledgertest.Must(console.NewSignIn(console.SignInConfig{URL: at, Directory: d.issuer.Directory(), Clock: d.now, Logger: slog.Default()}))(t)
+	pages := ledgertest.Must(console.New(console.Config{URL: at, API: d.issuer.Handler(), Gate: gate, SignIn: gate, Clock: d.now, Logger: slog.Default()}))(t)
+	form := url.Values{"link": {d.link("chen", "Chen Jie", "clerk")}, "confirmed": {"yes"}}
+	request := httptest.NewRequest(http.MethodPost, at+console.Path+"/sign-in/link", strings.NewReader(form.Encode()))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer := httptest.NewRecorder()
+	pages.Handler().ServeHTTP(answer, request)
+	cookies := answer.Result().Cookies()
+	if len(cookies) != 1 {
+		t.Fatalf("%d: %+v", answer.Code, cookies)
+	}
+	if c := cookies[0]; !strings.HasPrefix(c.Name, "__Host-console-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteStrictMode {
+		t.Errorf("the cookie is %+v", c)
 	}
 }
 
@@ -169,7 +191,7 @@ func TestPasskeyInBrowser(t *testing.T) {
 	look(b, "officers", d.url, "/officers")
 	b.Open(invitation)
 	said(b, "The link does not work")
-	press2(b, d.url)
+	signOut(b, d.url)
 	said(b, "You are signed out.")
 	look(b, "sign-in", d.url, "/sign-in")
 	press(b, "Sign in with a passkey")
@@ -191,8 +213,8 @@ func TestPasskeyInBrowser(t *testing.T) {
 	said(b, "Wang Fang")
 }
 
-// press2 signs out.
-func press2(b *browsertest.Browser, url string) {
+// signOut signs out, as people do.
+func signOut(b *browsertest.Browser, url string) {
 	b.Open(url + "/console/passkeys" + english)
 	press(b, "Sign out")
 }
