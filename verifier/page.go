@@ -20,6 +20,7 @@ type Visit struct {
 	Facts       map[string][]string          // by language: what is to be proven
 	Shown       map[string][]string          // by language: what we see, and whether visits can be linked
 	Narrows     map[string][]policy.Narrowed // by language: what the answer narrows down
+	Linking     map[string][]policy.Linking  // by language: by what we recognise the person again
 	RequestLink string
 	ExpiresAt   time.Time
 	Dev         bool
@@ -57,14 +58,14 @@ func (v *Verifier) Visit(ctx context.Context, page string) (*Visit, error) {
 		return nil, fmt.Errorf("page of a session: %w", err)
 	}
 	visit := &Visit{
-		DID: v.cfg.DID, Policy: asked.Policy, Facts: make(map[string][]string), Shown: make(map[string][]string), Narrows: make(map[string][]policy.Narrowed), RequestLink: v.requestLink(&s.session),
-		ExpiresAt: s.ExpiresAt.Time(), Dev: view.Genesis.Dev, Progress: *progress,
+		DID: v.cfg.DID, Policy: asked.Policy, Facts: make(map[string][]string), Shown: make(map[string][]string), Narrows: make(map[string][]policy.Narrowed), Linking: make(map[string][]policy.Linking),
+		RequestLink: v.requestLink(&s.session), ExpiresAt: s.ExpiresAt.Time(), Dev: view.Genesis.Dev, Progress: *progress,
 	}
 	if us, ok := view.Registry.Verifier(v.cfg.DID); ok {
 		visit.Verifier = us.Name
 	}
 	for _, language := range policy.Languages() {
-		if visit.Facts[language], visit.Shown[language], visit.Narrows[language], err = v.explain(view, asked, language); err != nil {
+		if err := v.explain(visit, view, asked, language); err != nil {
 			return nil, fmt.Errorf("page of a session: %w", err)
 		}
 	}
@@ -111,19 +112,25 @@ func (v *Verifier) ofPage(page string) (*stored, error) {
 }
 
 // explain puts all that is asked into the words of one language, each sentence once.
-func (v *Verifier) explain(view *client.View, asked *check.Asked, language string) (facts, shown []string, narrows []policy.Narrowed, err error) {
+func (v *Verifier) explain(visit *Visit, view *client.View, asked *check.Asked, language string) error {
 	around := v.surroundings(view)
+	var facts, shown []string
+	var narrows []policy.Narrowed
+	var statements []*policy.Statement
 	for i := range asked.Request.Query.Credentials {
-		q, err := around.Query(&asked.Request.Query.Credentials[i].Meta.Statement, language)
+		s := &asked.Request.Query.Credentials[i].Meta.Statement
+		q, err := around.Query(s, language)
 		if err != nil {
-			return nil, nil, nil, err
+			return err
 		}
-		facts, shown, narrows = append(facts, q.Facts...), append(shown, q.Shown...), append(narrows, q.Narrows...)
+		facts, shown, narrows, statements = append(facts, q.Facts...), append(shown, q.Shown...), append(narrows, q.Narrows...), append(statements, s)
 		if q.Companion != "" {
 			shown = append(shown, q.Companion)
 		}
 	}
-	return unique(facts), unique(shown), unique(narrows), nil
+	visit.Facts[language], visit.Shown[language], visit.Narrows[language] = unique(facts), unique(shown), unique(narrows)
+	visit.Linking[language] = policy.LinkingOf(statements, language)
+	return nil
 }
 
 func unique[T comparable](list []T) (out []T) {

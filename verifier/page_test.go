@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bulla-id/bulla/credential/policy"
 	"github.com/bulla-id/bulla/verifier"
 )
 
@@ -40,7 +41,8 @@ func TestVisit(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := preview.Queries[0] // is what people read
-		if !slices.Equal(visit.Facts[language], q.Facts) || !slices.Equal(visit.Shown[language], q.Shown) || !slices.Equal(visit.Narrows[language], q.Narrows) || len(q.Narrows) != 5 {
+		if !slices.Equal(visit.Facts[language], q.Facts) || !slices.Equal(visit.Shown[language], q.Shown) || !slices.Equal(visit.Narrows[language], q.Narrows) || len(q.Narrows) != 5 ||
+			len(visit.Linking[language]) != 1 || visit.Linking[language][0].Kind != policy.LinkedByNothing {
 			t.Errorf("%s: %+v", language, visit)
 		}
 	}

@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type Explanation struct {
 	Queries    []QueryExplanation `json:"queries"`
 	Before     []string           `json:"before"`     // what this verifier has learned from us so far
 	Adds       []string           `json:"adds"`       // what it learns beyond that
+	Linking    []policy.Linking   `json:"linking"`    // by what the answer is recognised at another visit
 	Revocation string             `json:"revocation"` // how long a revocation takes here, at worst
 	Notices    []string           `json:"notices"`
 	Warnings   []string           `json:"warnings"`
@@ -31,10 +33,11 @@ type Explanation struct {
 
 // QueryExplanation is one credential that is asked for.
 type QueryExplanation struct {
-	Query string   `json:"query"`
-	Title string   `json:"title"`
-	Facts []string `json:"facts"` // what is proven
-	Shown []string `json:"shown"` // what is seen, what stays hidden, whether visits can be linked
+	Query  string   `json:"query"`
+	Title  string   `json:"title"`
+	Facts  []string `json:"facts"`  // what is proven
+	Shown  []string `json:"shown"`  // what is seen, what stays hidden, whether visits can be linked
+	Unsent []string `json:"unsent"` // titles of claims whose values are not sent and not named by a clause
 	// Narrows says what the answer narrows down. Together says that again for the claims of which the verifier knows more with what
 	// it learned from this credential before: if it can tell that both were the same person.
 	Narrows    []policy.Narrowed `json:"narrows"`
@@ -72,7 +75,7 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 		if err != nil {
 			return nil, err
 		}
-		x := QueryExplanation{Query: q.statement.Query, Title: words.Title, Facts: words.Facts, Shown: words.Shown, Narrows: words.Narrows}
+		x := QueryExplanation{Query: q.statement.Query, Title: words.Title, Facts: words.Facts, Shown: words.Shown, Unsent: q.unsent(language), Narrows: words.Narrows}
 		if words.Companion != "" && r.counter == nil { // at a counter nobody takes one
 			x.Shown = append(x.Shown, words.Companion)
 		}
@@ -97,7 +100,44 @@ func (w *Wallet) Explain(r *Request, candidates []Candidate, choice Choice, lang
 		e.Queries = append(e.Queries, x)
 	}
 	e.addBefore(t, doc, r, language)
+	e.addLinking(t, r)
 	return e, nil
+}
+
+// LinkedByCrowd is what nothing is recognised by but how few could have sent it.
+const LinkedByCrowd policy.LinkingKind = "crowd"
+
+// unsent are the titles of claims whose values stay with the holder. One that a clause names outright is known when it holds.
+func (q *query) unsent(language string) []string {
+	titles := []string{}
+	for _, c := range q.schema.Schema.Claims {
+		named := slices.Contains(q.statement.Disclose, c.Name) || slices.ContainsFunc(q.statement.Clauses, func(clause policy.Clause) bool {
+			return clause.Claim == c.Name && (clause.Equals != nil || len(clause.In) == 1)
+		})
+		if !named {
+			titles = append(titles, c.Title(language))
+		}
+	}
+	return titles
+}
+
+// addLinking says by what our proofs are recognised. Companions are other wallets'; and where few could answer, “by nothing” would be too
+// much.
+func (e *Explanation) addLinking(t *texts, r *Request) {
+	var statements []*policy.Statement
+	for i := range r.queries {
+		statements = append(statements, &r.queries[i].statement)
+	}
+	crowd := slices.MinFunc(e.Queries, func(a, b QueryExplanation) int { return cmp.Compare(a.Crowd, b.Crowd) }).Crowd
+	for _, l := range policy.LinkingOf(statements, e.Language) {
+		switch {
+		case l.Kind == policy.LinkedByCompanion:
+			continue
+		case l.Kind == policy.LinkedByNothing && crowd < SmallCrowd:
+			l = policy.Linking{Kind: LinkedByCrowd, Text: fmt.Sprintf(t.linkedByCrowd, crowd)}
+		}
+		e.Linking = append(e.Linking, l)
+	}
 }
 
 // identified says how we know who asks, and where the answer goes.

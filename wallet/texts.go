@@ -55,7 +55,7 @@ type texts struct {
 	pseudonym, subjectTag, or, yes, no                                      string
 	before, nothingBefore, adds                                             string
 	set, lostSet                                                            string
-	narrows, together, askedSets                                            string
+	narrows, together, askedSets, linkedByCrowd                             string
 }
 
 var explanationTexts = map[string]*texts{
@@ -73,7 +73,8 @@ var explanationTexts = map[string]*texts{
 		adds: "This answer adds:", set: "The whole list “%s” (set %s) has %d members: --json shows them.",
 		askedSets: "The lists that are asked by were read from the ledger's host just now: it learned which ones.",
 		narrows:   "What the answer narrows down:", together: "Together with what this verifier learned before, if it can tell that you are the same person:",
-		lostSet: "%s is one of a list of values that this wallet keeps no longer (set %s)",
+		linkedByCrowd: "Nothing that is sent links this visit to any other, but only so many live credentials could send it: %d.",
+		lostSet:       "%s is one of a list of values that this wallet keeps no longer (set %s)",
 	},
 	"zh-CN": {
 		identified: "请求方：%s（%s）。该方已在链上登记，并以其登记的密钥 %s 签署了本请求。应答将发送至 %s。",
@@ -89,7 +90,8 @@ var explanationTexts = map[string]*texts{
 		adds: "本次应答将新增：", set: "完整名单“%s”（集合 %s）共 %d 项，可用 --json 查看。",
 		askedSets: "所询问的名单刚刚从账本服务器读取：该服务器因此得知是哪些名单。",
 		narrows:   "此应答将范围缩小为：", together: "如验证方能认出您是同一人，连同其此前所知：",
-		lostSet: "%s 为某名单所列之一，本钱包已不再保存该名单（集合 %s）",
+		linkedByCrowd: "所发送的内容无法将本次与任何其他一次相关联，但能作此应答的有效凭证仅 %d 份。",
+		lostSet:       "%s 为某名单所列之一，本钱包已不再保存该名单（集合 %s）",
 	},
 }
 

@@ -123,8 +123,8 @@ type frontView struct {
 	Problem          string // key of the texts
 }
 
-// InWallet is the address that opens a link in the wallet's page. It stands behind #, which no server sees.
-func (v frontView) InWallet(link string) string { return v.Wallet + "/#" + url.QueryEscape(link) }
+// InWallet is the address that opens a link in the wallet's page.
+func (v frontView) InWallet(link string) string { return inWallet(v.Wallet, v.Language, link) }
 
 // File is the address of a file.
 func (v frontView) File(name string) string {

@@ -66,8 +66,8 @@ func TestFrontDoor(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/?lang=en":                    {"Begin: five minutes", `href="http://127.0.0.1:3/explore/?lang=en"`},
 		"/?lang=zh-CN":                 {"开始体验", "浏览器中的钱包"},
-		"/visits/v%2F1?lang=en":        {`href="http://localhost:2/#openid-credential-offer%3A%2F%2F%3Fcredential_offer%3D%257B%2522a%2522%253A1%257D"`, "Office &lt;i&gt;", "Library"},
-		"/shops/library/p1?lang=zh-CN": {"图书馆", `href="http://localhost:2/#openid4vp%3A%2F%2F`, `href="http://127.0.0.1:1/verify/p?lang=zh-CN"`, "等待您的钱包"},
+		"/visits/v%2F1?lang=en":        {`href="http://localhost:2/?lang=en#openid-credential-offer%3A%2F%2F%3Fcredential_offer%3D%257B%2522a%2522%253A1%257D"`, "Office &lt;i&gt;", "Library"},
+		"/shops/library/p1?lang=zh-CN": {"图书馆", `href="http://localhost:2/?lang=zh-CN#openid4vp%3A%2F%2F`, `href="http://127.0.0.1:1/verify/p?lang=zh-CN"`, "等待您的钱包"},
 	} {
 		if response, page := get(t, s.URL+path); response.StatusCode != http.StatusOK || !strings.Contains(response.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 			t.Errorf("%s: %s", path, response.Status)

@@ -33,6 +33,7 @@ var verificationTexts = map[string]credential.Text{
 	"verify.days":       {English: "days", Chinese: "天"},
 	"verify.not-kept":   {English: "Not kept beyond this visit", Chinese: "本次之后不保留"},
 	"verify.open":       {English: "Open in the wallet on this device", Chinese: "在本机钱包中打开"},
+	"verify.open-web":   {English: "Open in the wallet in this browser", Chinese: "在浏览器钱包中打开"},
 	"verify.scan":       {English: "Or scan this code with the wallet on your phone", Chinese: "或用手机上的钱包扫描此二维码"},
 	"verify.code":       {English: "Code with the request for your wallet", Chinese: "供钱包扫描的请求二维码"},
 	"verify.copy":       {English: "Copy the request as text", Chinese: "复制请求文本"},

@@ -40,6 +40,7 @@ type Visit struct {
 	Facts         map[string][]string   // by language: what is proven
 	Shown         map[string][]string   // by language: what is seen, and whether visits can be linked
 	Narrows       map[string][]Narrowed // by language: what the answer narrows down
+	Linking       map[string][]Linking  // by language: by what the person is recognised again
 	RetentionDays int
 	RequestLink   string
 	ExpiresAt     time.Time
@@ -51,6 +52,12 @@ type Visit struct {
 type Narrowed struct {
 	Text    string
 	Flagged bool // the person should notice
+}
+
+// Linking is a sign: by what a visit can be linked to others.
+type Linking struct {
+	Kind string // as policies call it
+	Text string
 }
 
 // Progress is how far a visit is.
@@ -66,14 +73,16 @@ type Progress struct {
 type Verification struct {
 	visits Visits
 	base   string // of the paths that it answers, without a slash at the end
+	wallet string // URL of a wallet's page; empty: people bring their own
 	logger *slog.Logger
 	page   *template.Template
 	files  map[string]asset
 }
 
-// NewVerification makes the pages, mounted at the path base, as in /verify. A proxy may have taken off what comes before it.
-func NewVerification(visits Visits, base string, logger *slog.Logger) *Verification {
-	v := &Verification{visits: visits, base: base, logger: logger, page: pages.Lookup("verification.html"), files: make(map[string]asset)}
+// NewVerification makes the pages, mounted at the path base, as in /verify. A proxy may have taken off what comes before it. wallet is the
+// URL of a wallet's page that requests may be opened in, or empty.
+func NewVerification(visits Visits, base, wallet string, logger *slog.Logger) *Verification {
+	v := &Verification{visits: visits, base: base, wallet: wallet, logger: logger, page: pages.Lookup("verification.html"), files: make(map[string]asset)}
 	for _, name := range []string{"icon.svg", "verification.css", "verification.js", "button.js"} {
 		v.files[name] = loadAsset(name)
 	}
@@ -99,6 +108,7 @@ type view struct {
 	Page, Language, Other string
 	Code                  template.URL // of the request, as an image
 	Link                  template.URL // openid4vp:, which templates would not let through
+	InWallet              string       // address that opens the request in the wallet's page; empty: there is none
 	Icon, Style, Script   string       // addresses, relative to the page's
 	Problem               string       // key of the texts, if there is nothing to show
 }
@@ -117,7 +127,7 @@ func (v *Verification) show(w http.ResponseWriter, r *http.Request) {
 	visit, err := v.visits.Visit(r.Context(), view.Page)
 	if err == nil {
 		view.Visit = visit
-		err = view.draw()
+		err = view.draw(v.wallet)
 	}
 	switch {
 	case errors.Is(err, ErrAbsent):
@@ -138,8 +148,8 @@ func (v *Verification) show(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(page.Bytes())
 }
 
-// draw makes the code of a request that can still be answered.
-func (v *view) draw() error {
+// draw makes the code of a request that can still be answered, and the address that opens it in a wallet's page.
+func (v *view) draw(wallet string) error {
 	if v.Final {
 		return nil
 	}
@@ -151,7 +161,7 @@ func (v *view) draw() error {
 	if err != nil {
 		return fmt.Errorf("draw the request's code: %w", err)
 	}
-	v.Link = template.URL(v.RequestLink)
+	v.Link, v.InWallet = template.URL(v.RequestLink), inWallet(wallet, v.Language, v.RequestLink)
 	v.Code = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(image))
 	return nil
 }

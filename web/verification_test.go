@@ -76,6 +76,7 @@ func someVisit() *Visit {
 		Policy: credential.Text{English: "Resident", Chinese: "居民"}, Purpose: credential.Text{English: "A pass", Chinese: "通行证"},
 		Facts:         map[string][]string{"en": {"lives here"}, "zh-CN": {"住在此地"}},
 		Shown:         map[string][]string{"en": {"nothing else"}, "zh-CN": {"其他均不出示"}},
+		Linking:       map[string][]Linking{"en": {{"nothing", "links nothing"}}, "zh-CN": {{"nothing", "无关联"}}},
 		Narrows:       map[string][]Narrowed{"en": {{"<i>one</i> value", true}, {"many values", false}}, "zh-CN": {{"仅一个值", true}}},
 		RetentionDays: 30, RequestLink: link, ExpiresAt: time.Unix(1_800_000_000, 0), Progress: Progress{State: "created"},
 	}
@@ -83,7 +84,7 @@ func someVisit() *Visit {
 
 func start(t *testing.T, v *visits) *httptest.Server {
 	t.Helper()
-	s := httptest.NewServer(NewVerification(v, "/verify", slog.New(slog.DiscardHandler)).Handler())
+	s := httptest.NewServer(NewVerification(v, "/verify", "http://localhost:2", slog.New(slog.DiscardHandler)).Handler())
 	t.Cleanup(s.Close)
 	return s
 }
@@ -112,7 +113,7 @@ func get(t testing.TB, address string, header ...string) (*http.Response, string
 func TestPage(t *testing.T) {
 	s := start(t, &visits{pages: map[string]*Visit{"p": someVisit()}})
 	for language, want := range map[string][]string{
-		"en":    {`<html lang="en">`, "Resident", "lives here", "nothing else", "A pass", "30 days", "City &lt;b&gt;office", `lang="zh-CN">中文`},
+		"en":    {`<html lang="en">`, "Resident", "lives here", "nothing else", "A pass", "30 days", `<p class="sign nothing">`, "links nothing", `href="http://localhost:2/?lang=en#openid4vp%3A%2F%2F%3Fclient_id`, "City &lt;b&gt;office", `lang="zh-CN">中文`},
 		"zh-CN": {`<html lang="zh-CN">`, "居民", "住在此地", "其他均不出示", "通行证", "30 天", "市政府", `lang="en">English`},
 	} {
 		response, page := get(t, s.URL+"/verify/p?lang="+language)

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
@@ -206,6 +207,15 @@ const (
 	policyOfWallet = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; manifest-src 'self'; " +
 		"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+// inWallet is the address that opens an offer or a request in a wallet's page; none without one. The link stands behind #, which no server
+// sees.
+func inWallet(wallet, language, link string) string {
+	if wallet == "" {
+		return ""
+	}
+	return strings.TrimSuffix(wallet, "/") + "/?lang=" + language + "#" + url.QueryEscape(link)
+}
 
 // walletView is what the template gets.
 type walletView struct {

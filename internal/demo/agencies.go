@@ -268,7 +268,7 @@ func (n *Network) startVerifiers(ctx, serving context.Context, dir string, secre
 		if _, err := service.Register(ctx, chain); err != nil {
 			return err
 		}
-		n.serve(serving, listeners[v.place], office.WithPages(service, service.Handler(), webapi.RateConfig{}, office.Options{Logger: n.logger}))
+		n.serve(serving, listeners[v.place], office.WithPages(service, service.Handler(), n.Wallet, webapi.RateConfig{}, office.Options{Logger: n.logger}))
 		n.run(serving, v.did, service.Run) // purges old sessions
 	}
 	return nil

@@ -125,10 +125,10 @@ func (n *Network) start(ctx, serving context.Context, cfg Config) (err error) {
 	if err := n.startAgencies(serving, cfg.Dir, secrets, listeners); err != nil {
 		return err
 	}
-	if err := n.startVerifiers(ctx, serving, cfg.Dir, secrets, listeners); err != nil {
+	if err := n.startWallet(serving, listeners[atWallet]); err != nil { // which the verifiers' pages lead to
 		return err
 	}
-	if err := n.startWallet(serving, listeners[atWallet]); err != nil {
+	if err := n.startVerifiers(ctx, serving, cfg.Dir, secrets, listeners); err != nil {
 		return err
 	}
 	return n.startFront(serving, listeners[atFront])

@@ -268,7 +268,7 @@ func (s *Service) openVerifier(cfg VerifierConfig, o Options) error {
 	}
 	s.watchParty(chain, ours, fetched, o)
 	s.watchWebhooks(service.WebhookCounts)
-	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), cfg.WalletRate, o)
+	s.handler = WithPages(service, s.withAlarms("/readyz", service.Handler()), cfg.Wallet, cfg.WalletRate, o)
 	s.work = append(s.work, service.Run, func(ctx context.Context) error { return registerPolicies(ctx, service, chain, o.logger()) })
 	return nil
 }

@@ -120,6 +120,7 @@ type VerifierConfig struct {
 	Certificates   string              `json:"certificates,omitempty"`
 	PlainResponses bool                `json:"plain_responses,omitempty"` // wallets do not encrypt what they answer
 	ReturnURIs     []string            `json:"return_uris,omitempty"`     // prefixes, ending in /, of where wallets send people back to
+	Wallet         string              `json:"wallet,omitempty"`          // URL of a wallet's page, on an origin of its own, that its pages lead to
 	WalletRate     webapi.RateConfig   `json:"wallet_rate,omitzero"`      // as an agency's
 	Responses      int                 `json:"responses,omitempty"`       // that are checked at a time; 1024 if left out
 	Clients        []ClientConfig      `json:"clients,omitempty"`         // software that may ask for tokens
@@ -246,7 +247,7 @@ func ReadVerifierConfig(path string) (c VerifierConfig, err error) {
 		return errors.Join(c.Listen.validate(), present(named{"did", &c.DID}, named{"url", &c.URL}),
 			files(at, named{"secrets", &c.Secrets}, named{"store", &c.Store}, named{"last_checkpoint", &c.LastCheckpoint}, named{"chain", &c.Chain}),
 			list(at, "policies", c.Policies), listOrNone(at, "sets", c.Sets), list(at, "verifying_keys", c.VerifyingKeys), c.validateIdentity(),
-			validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate(), c.validateKeeping(at), validateWebhooks(c.egress(), c.WebhookRetry))
+			c.validateWallet(), validateRate(&c.WalletRate), validateResponses(c.Responses), validateAccess(c.Clients, c.Provider, verifier.Roles), c.Companions.validate(), c.validateKeeping(at), validateWebhooks(c.egress(), c.WebhookRetry))
 	})
 }
 
@@ -276,6 +277,24 @@ func (c *VerifierConfig) validateIdentity() error {
 	}
 	if (c.ClientIDScheme == openid.SchemeX509Hash) != (c.Certificates != "") {
 		return fmt.Errorf("certificates and the client_id_scheme %s go together", openid.SchemeX509Hash)
+	}
+	return nil
+}
+
+// validateWallet refuses a wallet's page that is not at the root of an origin of its own: on ours, what we serve could read the vault.
+func (c *VerifierConfig) validateWallet() error {
+	if c.Wallet == "" {
+		return nil
+	}
+	u, err := url.Parse(c.Wallet)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		return fmt.Errorf("wallet %.100q is not the root of an origin, such as https://wallet.example", c.Wallet)
+	}
+	if u.Scheme == "http" && u.Hostname() != "localhost" {
+		return fmt.Errorf("wallet %.100q: only a wallet on this machine, at http://localhost, may do without https", c.Wallet)
+	}
+	if ours, err := url.Parse(c.URL); err == nil && ours.Host == u.Host {
+		return fmt.Errorf("wallet %.100q has the origin of url: a wallet needs one of its own", c.Wallet)
 	}
 	return nil
 }

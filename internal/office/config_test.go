@@ -232,3 +232,20 @@ func TestCompanionsConfig(t *testing.T) {
 		}
 	}
 }
+
+// A verifier leads people to a wallet that has an origin of its own, and to no other.
+func TestWalletOfVerifier(t *testing.T) {
+	for wallet, words := range map[string]string{
+		"": "", "https://wallet.example": "", "https://wallet.example/": "", "http://localhost:2": "",
+		"http://wallet.example": "without https", "https://verify.example": "needs one of its own", "https://verify.example/wallet": "root of an origin", "https://wallet.example/?a=b": "root of an origin",
+		"https://wallet.example/#a": "root of an origin", "https://me@wallet.example": "root of an origin", "javascript:alert(1)": "root of an origin", "//wallet.example": "root of an origin",
+	} {
+		err := (&VerifierConfig{URL: "https://verify.example/bulla", Wallet: wallet}).validateWallet()
+		if words == "" && err != nil {
+			t.Errorf("%q: %v", wallet, err)
+		}
+		if words != "" {
+			refused(t, err, words)
+		}
+	}
+}

@@ -29,7 +29,7 @@ func (v visits) Visit(ctx context.Context, page string) (*web.Visit, error) {
 	}
 	return &web.Visit{
 		Verifier: s.Verifier, DID: s.DID, Policy: s.Policy.Name, Purpose: s.Policy.Purpose, RetentionDays: s.Policy.RetentionDays, Facts: s.Facts, Shown: s.Shown,
-		Narrows: narrowed(s.Narrows), RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, Dev: s.Dev, Progress: progressOf(&s.Progress),
+		Narrows: narrowed(s.Narrows), Linking: linking(s.Linking), RequestLink: s.RequestLink, ExpiresAt: s.ExpiresAt, Dev: s.Dev, Progress: progressOf(&s.Progress),
 	}, nil
 }
 
@@ -38,6 +38,16 @@ func narrowed(byLanguage map[string][]policy.Narrowed) map[string][]web.Narrowed
 	for language, list := range byLanguage {
 		for i := range list {
 			out[language] = append(out[language], web.Narrowed{Text: list[i].Text, Flagged: list[i].Flagged()})
+		}
+	}
+	return out
+}
+
+func linking(byLanguage map[string][]policy.Linking) map[string][]web.Linking {
+	out := make(map[string][]web.Linking, len(byLanguage))
+	for language, list := range byLanguage {
+		for _, l := range list {
+			out[language] = append(out[language], web.Linking{Kind: string(l.Kind), Text: l.Text})
 		}
 	}
 	return out
@@ -70,9 +80,9 @@ func (v visits) Cancel(ctx context.Context, page string) error {
 }
 
 // WithPages is a verifier's handler and, below [verifier.PagePath], the pages of its sessions, which one client may open and ask as often
-// as rate says.
-func WithPages(v *verifier.Verifier, handler http.Handler, rate webapi.RateConfig, o Options) http.Handler {
-	pages := web.NewVerification(visits{v}, verifier.PagePath, o.logger()).Handler()
+// as rate says. wallet is the URL of a wallet's page that they lead to, or empty.
+func WithPages(v *verifier.Verifier, handler http.Handler, wallet string, rate webapi.RateConfig, o Options) http.Handler {
+	pages := web.NewVerification(visits{v}, verifier.PagePath, wallet, o.logger()).Handler()
 	pages = webapi.NewRate(rate, time.Now).Handler(pages)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, verifier.PagePath+"/") {

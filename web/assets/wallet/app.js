@@ -386,26 +386,47 @@ function list(items, attributes = {}) {
 	return items?.length ? el("ul", attributes, items.map((item) => el("li", {}, item))) : null;
 }
 
+// narrowed is what an answer narrows down; what the person should notice has a word before it.
+function narrowed(title, lines) {
+	if (!lines?.length) return null;
+	return [el("h3", {}, title), list(lines.map((line) => [line.severity === "none" ? null : el("strong", {}, t("notice"), " "), line.text]))];
+}
+
+// signs say by what whoever asks recognises the person again.
+function signs(linking) {
+	return el("section", { class: "signs", "aria-label": t("linking") }, linking.map((l) =>
+		el("p", { class: "sign " + l.kind, "data-linking": l.kind }, el("span", { class: "icon", "aria-hidden": "true" }),
+			el("span", {}, el("strong", {}, t("linking." + l.kind)), " ", l.text))));
+}
+
+// asked is one credential that is asked for: what is proven, what stays here, what it gives away all the same.
+function askedFor(query) {
+	return el("section", { class: "box" },
+		el("h2", {}, query.title),
+		el("h3", {}, t("proven")), list(query.facts, { class: "facts" }),
+		query.unsent.length ? [el("h3", {}, t("unsent")), list(query.unsent, { class: "unsent" })] : null,
+		el("p", { class: "crowd" }, query.crowd_text, query.group_text ? " " + query.group_text : ""),
+		el("details", {}, el("summary", {}, t("details")),
+			el("h3", {}, t("shown")), list(query.shown),
+			narrowed(t("narrows"), query.narrows),
+			(query.sets ?? []).map((set) => [el("h3", {}, set.name + " (" + set.members.length + ")"), list(set.members.map(String))])),
+		narrowed(t("together"), query.together));
+}
+
 // consent is what the person reads. Refusing is as easy as agreeing.
 function consent(read) {
 	const x = read.request;
 	show("consent",
 		el("p", { class: "who" }, el("strong", {}, x.verifier), " ", t("asks")),
 		el("h1", {}, x.policy),
-		x.notices.map((notice) => el("p", { class: "dev", role: "note" }, notice)),
+		el("details", { class: "known" }, el("summary", {}, t("identified")), el("p", {}, x.identified), el("p", {}, x.revocation)),
+		signs(x.linking),
 		x.warnings.map((warning) => el("p", { class: "warning", role: "note" }, warning)),
-		x.queries.map((query) => el("section", { class: "box" },
-			el("h2", {}, query.title),
-			list(query.facts, { class: "facts" }),
-			el("h3", {}, t("shown")), list(query.shown),
-			list((query.narrows ?? []).map((line) => typeof line === "string" ? line : line.text)),
-			el("p", { class: "quiet" }, query.crowd_text),
-			query.group_text ? el("p", { class: "quiet" }, query.group_text) : null,
-			(query.sets ?? []).map((set) => el("details", {}, el("summary", {}, set.name + " (" + set.members.length + ")"), list(set.members.map(String)))))),
+		x.queries.map(askedFor),
 		el("h2", {}, t("about")), list(x.about),
 		el("h2", {}, t("before")), list(x.before) ?? el("p", {}, t("before.nothing")),
 		x.adds.length ? [el("h2", {}, t("adds")), list(x.adds)] : null,
-		el("details", {}, el("summary", {}, t("identified")), el("p", {}, x.identified), el("p", {}, x.revocation)),
+		x.notices.map((notice) => el("p", { class: "dev", role: "note" }, notice)),
 		read.why_not ? el("p", { class: "wrong", role: "alert" }, wordsOf(read.why_not)) : null,
 		el("div", { class: "choices" },
 			el("button", { type: "button", onclick: () => decline(read) }, t("decline")),
