@@ -11,7 +11,6 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"path"
@@ -25,7 +24,6 @@ import (
 type WalletConfig struct {
 	Profile json.RawMessage // of the chain, as ledger/client reads it
 	Keys    []WalletKey
-	Logger  *slog.Logger
 }
 
 // WalletKey is a proving key that the page fetches.
@@ -39,12 +37,10 @@ var ErrNoWallet = errors.New("this program was built without the wallet's page: 
 
 // Wallet serves the wallet as a page: the wallet package in a worker, and a page that shows and asks.
 type Wallet struct {
-	page   *template.Template
-	logger *slog.Logger
 	files  map[string]asset
 	packed map[string]packed
-	config template.JS
-	texts  template.JS
+	pages  map[string][]byte // by language
+	worker asset             // the service worker
 }
 
 // packed is a file that is kept compressed.
@@ -53,14 +49,32 @@ type packed struct {
 	zip []byte // the asset's body is nil
 }
 
-// walletFiles are the files of the page by name.
-var walletFiles = []string{"icon.svg", "wallet/app.js", "wallet/view.js", "wallet/worker.js", "wallet/wallet.css", "verification.css", "wallet/manifest.webmanifest"}
+// walletFiles are the files of the page; shellFiles those that it needs to start, by name; iconFiles are drawn.
+var (
+	walletFiles = []string{"icon.svg", "wallet/app.js", "wallet/view.js", "wallet/worker.js", "wallet/wallet.css", "verification.css", "wallet/manifest.webmanifest"}
+	shellFiles  = []string{"icon.svg", "app.js", "view.js", "worker.js", "wallet.css", "verification.css", "manifest.webmanifest"}
+	iconFiles   = []struct {
+		name     string
+		size     int
+		maskable bool
+	}{{"icon-192.png", 192, false}, {"icon-512.png", 512, false}, {"icon-maskable.png", 512, true}}
+)
 
 // NewWallet makes the page, or returns [ErrNoWallet].
 func NewWallet(cfg WalletConfig) (*Wallet, error) {
-	w := &Wallet{page: pages.Lookup("wallet.html"), logger: cfg.Logger, files: make(map[string]asset), packed: make(map[string]packed)}
+	w := &Wallet{files: make(map[string]asset), packed: make(map[string]packed), pages: make(map[string][]byte)}
 	for _, name := range walletFiles {
 		w.files[path.Base(name)] = loadAsset(name)
+	}
+	// What a script imports has its version, too: else a new script could find an old one that was kept.
+	named := bytes.ReplaceAll(w.files["app.js"].Body, []byte(`"./view.js"`), []byte(`"./`+w.address("view.js")+`"`))
+	w.files["app.js"] = page.NewAsset("app.js", named)
+	for _, icon := range iconFiles {
+		drawn, err := drawIcon(icon.size, icon.maskable)
+		if err != nil {
+			return nil, err
+		}
+		w.files[icon.name] = page.NewAsset(icon.name, drawn)
 	}
 	glue, err := fs.ReadFile(assets, "assets/wallet/built/wasm_exec.js")
 	program, err2 := fs.ReadFile(assets, "assets/wallet/built/wallet.wasm.gz")
@@ -68,7 +82,7 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 		return nil, ErrNoWallet
 	}
 	w.files["wasm_exec.js"] = page.NewAsset("wasm_exec.js", glue)
-	digest, err := w.addPacked("wallet.wasm", program)
+	sum, err := w.addPacked("wallet.wasm", program)
 	if err != nil {
 		return nil, fmt.Errorf("wallet.wasm: %w", err)
 	}
@@ -81,21 +95,32 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 		Keys    []key             `json:"keys"`
 		Program string            `json:"program"` // SHA-256
 		Files   map[string]string `json:"files"`   // addresses by name
-	}{cfg.Profile, []key{}, digest, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].Version()}}
+	}{cfg.Profile, []key{}, sum, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].Version()}}
+	large := []string{config.Files["wallet.wasm"]}
 	for _, k := range cfg.Keys {
-		sum := sha256.Sum256(k.File)
-		file := base64.RawURLEncoding.EncodeToString(sum[:])
+		file := digest(k.File)
 		w.files["keys/"+file] = page.NewAsset("key.bin", k.File)
 		config.Keys = append(config.Keys, key{k.Circuit, file})
+		large = append(large, "keys/"+file)
 	}
 	for _, name := range []string{"worker.js", "wasm_exec.js"} {
 		config.Files[name] = w.address(name)
 	}
-	if w.config, err = script(config); err != nil {
+	settings, err := script(config)
+	texts, err2 := script(textsOfWallet())
+	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	w.texts, err = script(textsOfWallet())
-	return w, err
+	for _, language := range []string{english, chinese} {
+		view := walletView{
+			words: words{language}, Language: language, Icon: w.address("icon.svg"), Touch: w.address("icon-192.png"), Common: w.address("verification.css"), Own: w.address("wallet.css"),
+			Script: w.address("app.js"), Installed: w.address("manifest.webmanifest"), Config: settings, Texts: texts,
+		}
+		if err := w.draw(view); err != nil {
+			return nil, err
+		}
+	}
+	return w, w.addShell(large)
 }
 
 // script is a value as JSON that can stand in a script element.
@@ -141,6 +166,7 @@ func (w *Wallet) Handler() http.Handler {
 	for name, file := range w.packed {
 		mux.Handle("GET /"+name, sameOrigin(file))
 	}
+	mux.HandleFunc("GET /offline.js", w.showWorker)
 	mux.HandleFunc("GET /{$}", w.show)
 	return mux
 }
@@ -220,28 +246,17 @@ func inWallet(wallet, language, link string) string {
 // walletView is what the template gets.
 type walletView struct {
 	words
-	Language                             string
-	Icon, Common, Own, Script, Installed string // addresses
-	Config, Texts                        template.JS
+	Language                                    string
+	Icon, Touch, Common, Own, Script, Installed string // addresses
+	Config, Texts                               template.JS
 }
 
 func (w *Wallet) show(out http.ResponseWriter, r *http.Request) {
-	language := languageOf(r)
-	view := walletView{
-		words: words{language}, Language: language, Icon: w.address("icon.svg"), Common: w.address("verification.css"), Own: w.address("wallet.css"),
-		Script: w.address("app.js"), Installed: w.address("manifest.webmanifest"), Config: w.config, Texts: w.texts,
-	}
-	var page bytes.Buffer // whole or not at all
-	if err := w.page.Execute(&page, view); err != nil {
-		w.logger.ErrorContext(r.Context(), "page of the wallet", slog.Any("error", err))
-		http.Error(out, "the page cannot be shown", http.StatusInternalServerError)
-		return
-	}
 	protect(out.Header())
 	out.Header().Set("Content-Security-Policy", policyOfWallet)
 	out.Header().Set("Permissions-Policy", "camera=(self), publickey-credentials-get=(self), publickey-credentials-create=(self), microphone=(), geolocation=()")
 	out.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 	out.Header().Set("Cross-Origin-Embedder-Policy", "require-corp")
 	out.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = out.Write(page.Bytes())
+	_, _ = out.Write(w.pages[languageOf(r)])
 }

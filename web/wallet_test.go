@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,7 +16,7 @@ import (
 func walletPage(t *testing.T) *httptest.Server {
 	t.Helper()
 	w, err := NewWallet(WalletConfig{
-		Profile: json.RawMessage(`{"ledger":"https://ledger.example/</script>"}`), Keys: []WalletKey{{"enrolment-1", []byte("a key")}}, Logger: slog.New(slog.DiscardHandler),
+		Profile: json.RawMessage(`{"ledger":"https://ledger.example/</script>"}`), Keys: []WalletKey{{"enrolment-1", []byte("a key")}},
 	})
 	if errors.Is(err, ErrNoWallet) && os.Getenv("BULLA_JUDGES") != "required" {
 		t.Skip("SKIPPED: " + err.Error())
@@ -52,7 +51,7 @@ func TestWalletPage(t *testing.T) {
 	if text == nil || json.Unmarshal([]byte(text[1]), &config) != nil || config.Profile.Ledger != "https://ledger.example/</script>" {
 		t.Fatalf("the configuration does not survive the page: %q", text)
 	}
-	for _, address := range []string{config.Files["worker.js"], config.Files["wasm_exec.js"], config.Files["wallet.wasm"], "keys/" + config.Keys[0].File, "app.js", "view.js", "wallet.css", "manifest.webmanifest"} {
+	for _, address := range []string{config.Files["worker.js"], config.Files["wasm_exec.js"], config.Files["wallet.wasm"], "keys/" + config.Keys[0].File, "app.js", "view.js", "wallet.css", "manifest.webmanifest", "icon-192.png", "icon-512.png", "icon-maskable.png"} {
 		response, body := get(t, s.URL+"/"+address)
 		if response.StatusCode != http.StatusOK || body == "" || response.Header.Get("Access-Control-Allow-Origin") != "" || response.Header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
 			t.Errorf("%s: %s %v", address, response.Status, response.Header)

@@ -12,7 +12,7 @@ import (
 
 // startWallet serves the wallet as a page, from an origin of its own. Without its WebAssembly, which make build makes, there is none.
 func (n *Network) startWallet(serving context.Context, l net.Listener) error {
-	page, err := office.WalletPage(n.Profile, n.Keys, n.logger)
+	page, err := office.WalletPage(n.Profile, n.Keys)
 	if errors.Is(err, web.ErrNoWallet) {
 		return nil
 	}

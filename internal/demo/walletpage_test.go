@@ -120,6 +120,8 @@ func TestWalletPage(t *testing.T) {
 	visitor.Screen(390, false)
 	visitor.tour(n)
 	visitor.WantNoErrors()
+
+	p.offline(n)
 }
 
 // tour is what a visitor does from the first page on: three credentials, three shops.
@@ -224,6 +226,7 @@ func (p page) wantState(n *Network, session string, want verifier.State) {
 func (p page) prove(n *Network) {
 	p.t.Helper()
 	session := p.asked(n)
+	p.wantConsent()
 	p.look("wallet, consent")
 	if wide := browsertest.Evaluate[string](p.Browser, `document.documentElement.scrollWidth > innerWidth ? document.documentElement.scrollWidth + " of " + innerWidth + ": " +
 		[...document.querySelectorAll("body *")].filter((e) => Math.max(e.getBoundingClientRect().right, e.getBoundingClientRect().left + e.scrollWidth) > innerWidth).map((e) => e.tagName + " " + e.textContent.slice(0, 60)).join(" | ") : ""`); wide != "" {
@@ -236,6 +239,30 @@ func (p page) prove(n *Network) {
 	p.wantState(n, session, verifier.Verified)
 	p.press("To the wallet")
 	p.at("home")
+}
+
+// wantConsent looks for everything that a person should know before deciding.
+func (p page) wantConsent() {
+	p.t.Helper()
+	if kinds := browsertest.Evaluate[[]string](p.Browser, `[...document.querySelectorAll(".sign")].map((s) => s.dataset.linking)`); !slices.Equal(kinds, []string{"crowd"}) {
+		p.t.Errorf("the signs are %q: one credential is no crowd", kinds)
+	}
+	text := browsertest.Evaluate[string](p.Browser, `document.querySelectorAll("details").forEach((d) => { d.open = true; }), document.getElementById("content").innerText`)
+	for _, want := range []string{
+		"City Services asks you to prove", "Residency", "did:web:city.example", "signed this request with its registered key", // who asks, and how that is known
+		"Nothing that is sent links this visit to any other, but", "(at least 2 years ago)", // linking; the fact with its date
+		"Stays with you: the values of", "Province", "1 live credentials of this kind", "What they know of you from before", "Library card for residents", "30 days",
+		"What the answer narrows down", "A revocation takes effect", "I do not want to", "Prove it",
+	} {
+		if !strings.Contains(text, want) {
+			p.t.Errorf("the request does not say %q:\n%s", want, text)
+		}
+	}
+	browsertest.Evaluate[any](p.Browser, `document.querySelectorAll("details").forEach((d) => { d.open = false; })`)
+	sizes := browsertest.Evaluate[[]float64](p.Browser, `[...document.querySelectorAll(".choices button")].flatMap((b) => [b.getBoundingClientRect().width, b.getBoundingClientRect().height])`)
+	if len(sizes) != 4 || sizes[0] != sizes[2] || sizes[1] != sizes[3] {
+		p.t.Errorf("refusing and agreeing are buttons of other sizes: %v", sizes)
+	}
 }
 
 // decline reads the request in the other language, and says no.
@@ -263,6 +290,9 @@ func (p page) wantHistory() {
 		p.t.Errorf("the history has %d lines, want received, proven, declined", lines)
 	}
 }
+
+// static are the files that the browser may keep, beside the page itself and proving keys.
+var static = []string{"wallet.wasm", "icon.svg", "app.js", "view.js", "worker.js", "wallet.css", "verification.css", "manifest.webmanifest", "wasm_exec.js"}
 
 // wantNothingReadable looks at all that the browser keeps of the page: the vault is ciphertext, and there is nothing beside it.
 func (p page) wantNothingReadable() {
@@ -293,7 +323,7 @@ func (p page) wantNothingReadable() {
 		}
 	}
 	for _, path := range kept.Cached {
-		if path != "/wallet.wasm" && !strings.HasPrefix(path, "/keys/") {
+		if path != "/" && !strings.HasPrefix(path, "/keys/") && !slices.Contains(static, strings.TrimPrefix(path, "/")) {
 			p.t.Errorf("%s is cached", path)
 		}
 	}
@@ -326,6 +356,21 @@ func (p page) passkey() {
 	p.press("Unlock with the passkey")
 	p.at("home")
 	p.Until(`document.querySelectorAll(".card").length === 1`)
+}
+
+// offline opens the wallet when there is nothing any longer that answers: the cards are there, and say that they are not of now.
+func (p page) offline(n *Network) {
+	p.t.Helper()
+	if err := n.Close(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.Open(n.Wallet + "/?lang=en")
+	p.at("unlock")
+	p.fill("passphrase", ourPassphrase)
+	p.submit("passphrase")
+	p.at("home")
+	p.Within(long, `!document.getElementById("stale").hidden && document.querySelector(".card .live").textContent === "last seen: revoked or suspended"`)
+	p.look("wallet, offline")
 }
 
 func (p page) restore(n *Network, backup string) {

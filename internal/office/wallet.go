@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,12 +51,12 @@ func ReadProvingKeys(dir string) (ProvingKeys, error) {
 }
 
 // WalletPage is the wallet's page for a chain, with the proving keys that people's browsers fetch, or [web.ErrNoWallet].
-func WalletPage(profile client.Profile, proving ProvingKeys, logger *slog.Logger) (http.Handler, error) {
+func WalletPage(profile client.Profile, proving ProvingKeys) (http.Handler, error) {
 	text, err := json.Marshal(profile)
 	if err != nil {
 		return nil, err
 	}
-	cfg := web.WalletConfig{Profile: text, Logger: logger}
+	cfg := web.WalletConfig{Profile: text}
 	for _, circuit := range proving.Circuits() {
 		path, _, err := proving.ProvingKeyFile(circuit)
 		if err != nil {
@@ -89,7 +88,7 @@ func OpenWallet(cfg WalletConfig, o Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open wallet: %w", err)
 	}
-	handler, err := WalletPage(profile, proving, o.logger())
+	handler, err := WalletPage(profile, proving)
 	if err != nil {
 		return nil, fmt.Errorf("open wallet: %w", err)
 	}

@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -228,4 +230,24 @@ func (b *Browser) WantAccessible(page string) {
 	for _, v := range report.Found {
 		b.t.Errorf("%s: %s (%s): %s\n  %s", page, v.ID, v.Impact, v.Help, strings.Join(v.Nodes, "\n  "))
 	}
+}
+
+// NotInstallable is why the browser would not install the page as an app.
+func (b *Browser) NotInstallable() (reasons []string) {
+	b.t.Helper()
+	manifest, err := chromedp.Call(b.context, page.GetAppManifest, page.GetAppManifestParams{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, wrong := range manifest.Errors {
+		reasons = append(reasons, wrong.Message)
+	}
+	found, err := chromedp.Call(b.context, page.GetInstallabilityErrors, cdp.Empty{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, wrong := range found.InstallabilityErrors {
+		reasons = append(reasons, wrong.ErrorID)
+	}
+	return reasons
 }

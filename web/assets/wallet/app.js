@@ -52,7 +52,7 @@ for (const sign of ["pointerdown", "keydown"]) addEventListener(sign, touch, { p
 
 // ---- what is shown
 
-const state = { open: false, exists: false, view: null, arrived: arrival() };
+const state = { open: false, exists: false, stale: false, view: null, arrived: arrival() };
 
 // arrival is the link that brought the person here, behind #. It never goes to a server, and leaves the address at once.
 function arrival() {
@@ -63,8 +63,44 @@ function arrival() {
 
 addEventListener("hashchange", () => {
 	state.arrived = arrival();
-	if (state.open && state.arrived) take(state.arrived);
+	if (state.open && state.arrived) take(state.arrived).catch(fail);
 });
+
+// ---- other tabs
+
+// What arrives in a new tab goes to one where the wallet is open, so that nobody has to unlock it twice. Only pages of this origin hear that. A
+// tab in the middle of something does not take it: what a person is about to press must not change under their hand.
+const tabs = new BroadcastChannel("bulla-wallet");
+const atRest = ["home", "history", "settings", "received", "answered", "declined", "failed"];
+const answerTime = 300; // milliseconds
+
+tabs.addEventListener("message", ({ data }) => {
+	if (!data.arrived || !state.open || !atRest.includes(state.view)) return;
+	tabs.postMessage({ taken: data.id });
+	take(data.arrived).catch(fail);
+});
+
+// handOver is whether another tab takes what arrived here.
+function handOver() {
+	const id = crypto.randomUUID();
+	return new Promise((resolve) => {
+		const late = setTimeout(() => done(false), answerTime);
+		const done = (taken) => {
+			clearTimeout(late);
+			tabs.removeEventListener("message", hear);
+			resolve(taken);
+		};
+		const hear = ({ data }) => { if (data.taken === id) done(true); };
+		tabs.addEventListener("message", hear);
+		tabs.postMessage({ arrived: state.arrived, id });
+	});
+}
+
+// elsewhere says where to look. Who cannot find that tab goes on here.
+function elsewhere() {
+	show("elsewhere", el("h1", {}, t("elsewhere")), el("p", {}, t("elsewhere.what")),
+		el("button", { type: "button", onclick: begun }, t("elsewhere.here")));
+}
 
 // words of a failure.
 function wordsOf(failed) {
@@ -230,7 +266,7 @@ async function opened(method, params) {
 	touch();
 	await page(home);
 	call("resume").then((got) => { if (got.length) refresh(); }).catch(() => {}); // what broke off may go on; else it is tried the next time
-	if (state.arrived) take(state.arrived);
+	if (state.arrived) take(state.arrived).catch(fail);
 }
 
 async function lock() {
@@ -249,9 +285,12 @@ async function home() {
 	refresh();
 }
 
+addEventListener("online", () => { if (state.view === "home") refresh(); });
+
 function drawHome() {
 	show("home",
 		el("h1", {}, t("title")),
+		el("p", { id: "stale", class: "warning", role: "status", hidden: !state.stale }, t("stale")),
 		shown.length ? null : el("p", {}, t("home.empty")),
 		...shown.map(card),
 		el("section", { class: "box" }, el("h2", {}, t("take")), el("p", {}, t("take.what")),
@@ -264,14 +303,18 @@ function drawHome() {
 // refresh asks the chain how the cards are, in the background.
 async function refresh() {
 	let list;
+	const before = state.stale;
 	try {
 		list = await call("sync");
+		state.stale = false;
 	} catch {
-		return; // offline: the cards say when they were last seen
+		list = shown;
+		state.stale = true; // no connection: the cards say so, and when they were last seen
 	}
-	if (JSON.stringify(list) === JSON.stringify(shown)) return;
+	if (before === state.stale && JSON.stringify(list) === JSON.stringify(shown)) return;
 	shown = list;
 	if (state.view !== "home") return;
+	main.querySelector("#stale").hidden = !state.stale;
 	const old = main.querySelectorAll(".card");
 	if (old.length === shown.length) old.forEach((each, i) => each.replaceWith(card(shown[i])));
 	else if (!main.querySelector("textarea")?.value) drawHome();
@@ -279,7 +322,7 @@ async function refresh() {
 
 function card(c) {
 	return el("article", { class: "box card " + c.state, "data-state": c.state, "aria-label": said(c.title) },
-		el("span", { class: "live" }, t("state." + c.state)),
+		el("span", { class: "live" }, state.stale ? t("card.last", t("state." + c.state)) : t("state." + c.state)),
 		el("h2", {}, said(c.title)),
 		el("p", { class: "quiet" }, said(c.issuer_name)),
 		el("dl", {}, c.claims.map((line) => [el("dt", {}, said(line.title) || line.name), el("dd", {}, said(line.label) || String(line.value))])),
@@ -304,7 +347,7 @@ async function scan() {
 		const detector = new BarcodeDetector({ formats: ["qr_code"] });
 		while (state.view === "scan") {
 			const found = await detector.detect(video);
-			if (found.length) { stop(); return take(found[0].rawValue); }
+			if (found.length) { stop(); return await take(found[0].rawValue); }
 			await new Promise((resolve) => setTimeout(resolve, 200));
 		}
 		stop();
@@ -316,7 +359,7 @@ async function scan() {
 
 // ---- what came: an offer or a request
 
-function take(link) {
+async function take(link) {
 	state.arrived = "";
 	if (link.startsWith("openid-credential-offer:")) return page(() => offer(link));
 	if (link.startsWith("openid4vp:") || link.startsWith("bulla-counter:")) return ask(link);
@@ -533,4 +576,11 @@ async function start() {
 	}
 }
 
-start();
+// begun starts the wallet in this tab, and has the browser keep the page for when there is no network.
+function begun() {
+	navigator.serviceWorker?.register("offline.js").catch(() => {}); // then it needs the network
+	return start();
+}
+
+if (state.arrived && await handOver()) page(elsewhere);
+else begun();

@@ -1,0 +1,167 @@
+package web
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/bulla-id/bulla/web/browsertest"
+)
+
+// someWallet is a wallet's page for a chain that cannot be reached.
+func someWallet(t *testing.T, ledger string) *Wallet {
+	t.Helper()
+	_, verifier, err := note.GenerateKey(rand.Reader, "ledger.example/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := json.Marshal(map[string]any{
+		"ledger": ledger, "genesis": digest([]byte("a chain")), "checkpoint_policy": map[string]any{"log_key": verifier},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := NewWallet(WalletConfig{Profile: profile})
+	if errors.Is(err, ErrNoWallet) && os.Getenv("BULLA_JUDGES") != "required" {
+		t.Skip("SKIPPED: " + err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// The service worker keeps what the server serves, by its digest, and nothing that is not static.
+func TestShell(t *testing.T) {
+	w := someWallet(t, "http://127.0.0.1:1")
+	s := httptest.NewServer(w.Handler())
+	defer s.Close()
+	response, text := get(t, s.URL+"/offline.js")
+	if policy := response.Header.Get("Content-Security-Policy"); policy != policyOfShell || response.Header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(response.Header.Get("Cache-Control"), "immutable") {
+		t.Errorf("%v", response.Header)
+	}
+	var kept shell
+	named := regexp.MustCompile(`(?m)^const shell = (.*);$`).FindStringSubmatch(text)
+	if named == nil || json.Unmarshal([]byte(named[1]), &kept) != nil {
+		t.Fatalf("%.300s", text)
+	}
+	if len(kept.Files) != 2+len(shellFiles)+1 || !slices.ContainsFunc(kept.Large.Files, func(f string) bool { return strings.HasPrefix(f, "wallet.wasm?v=") }) {
+		t.Errorf("%+v", kept)
+	}
+	for file, sum := range kept.Files {
+		response, body := get(t, s.URL+"/"+file)
+		if response.StatusCode != http.StatusOK || digest([]byte(body)) != sum {
+			t.Errorf("%s: %s, SHA-256 %s, the worker wants %s", file, response.Status, digest([]byte(body)), sum)
+		}
+	}
+	if _, other := get(t, httptestOf(t, someWallet(t, "http://127.0.0.1:2"))+"/offline.js"); other == text {
+		t.Error("another configuration is the same version")
+	}
+}
+
+func httptestOf(t *testing.T, w *Wallet) string {
+	t.Helper()
+	s := httptest.NewServer(w.Handler())
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+const (
+	// cachedFiles are the addresses that the browser keeps, by cache.
+	cachedFiles = `(async () => Object.fromEntries(await Promise.all((await caches.keys()).map(async (name) =>
+		[name, (await (await caches.open(name)).keys()).map((r) => new URL(r.url).pathname + new URL(r.url).search)]))))()`
+	isActive = `navigator.serviceWorker.getRegistration().then((r) => r?.active?.state === "activated" && !r.waiting && !r.installing)`
+)
+
+// In Chromium the page can be installed; it starts when there is no server any longer; and a new version takes the place of the old one.
+func TestWalletOffline(t *testing.T) {
+	b := browsertest.Open(t)
+	var now atomic.Pointer[Wallet]
+	first, second := someWallet(t, "http://127.0.0.1:1"), someWallet(t, "http://127.0.0.1:2")
+	now.Store(first)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().Handler().ServeHTTP(w, r) }))
+	address := "http://localhost:" + s.URL[strings.LastIndex(s.URL, ":")+1:]
+	open := func(language string) {
+		t.Helper()
+		b.Open(address + "/?lang=" + language)
+		b.Until(`document.getElementById("content").dataset.view === "welcome"`)
+	}
+	open("en")
+	eventually(t, b, isActive)
+	if reasons := b.NotInstallable(); len(reasons) > 0 {
+		t.Errorf("Chromium does not install it: %q", reasons)
+	}
+	old := wantShell(t, b)
+
+	now.Store(second)
+	open("en") // the browser sees the new version, which waits for this page to go
+	eventually(t, b, `navigator.serviceWorker.getRegistration().then(async (r) => { await r.update(); return !!(r.waiting || r.active) && (await caches.keys()).length >= 2; })`)
+	b.Open("about:blank")
+	time.Sleep(time.Second) // which a browser takes to see that nobody uses the old one
+	open("en")
+	eventually(t, b, isActive)
+	eventually(t, b, `caches.keys().then((names) => !names.includes(`+quoted(old)+`))`)
+	if name := wantShell(t, b); name == old {
+		t.Error("the old version stays")
+	}
+
+	b.WantNoErrors() // later the browser says of its own that the server is gone
+	b.Open("about:blank")
+	s.CloseClientConnections()
+	s.Close()
+	if c, err := net.Dial("tcp", s.Listener.Addr().String()); err == nil {
+		c.Close()
+		t.Fatal("the server still answers")
+	}
+	open("zh-CN")
+	if text := browsertest.Evaluate[string](b, `document.querySelector("h1").textContent`); text != walletTexts["wallet.welcome"].Chinese {
+		t.Errorf("without a network the page says %q", text)
+	}
+}
+
+// eventually waits for a promise of true.
+func eventually(t *testing.T, b *browsertest.Browser, promise string) {
+	t.Helper()
+	for range 600 {
+		if browsertest.Evaluate[bool](b, promise) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("wait for %s", promise)
+}
+
+// wantShell is the name of the one cache of the shell, with pages and files of one version in it.
+func wantShell(t *testing.T, b *browsertest.Browser) (name string) {
+	t.Helper()
+	for cache, files := range browsertest.Evaluate[map[string][]string](b, cachedFiles) {
+		if cache == largeCache {
+			continue
+		}
+		if name != "" {
+			t.Errorf("two caches: %s and %s", name, cache)
+		}
+		name = cache
+		if len(files) != 2+len(shellFiles)+1 {
+			t.Errorf("%s has %q", cache, files)
+		}
+		for _, file := range files {
+			if file != "/?lang=en" && file != "/?lang=zh-CN" && !strings.Contains(file, "?v=") {
+				t.Errorf("%s is kept without its version", file)
+			}
+		}
+	}
+	return name
+}
