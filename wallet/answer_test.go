@@ -33,7 +33,7 @@ func TestAnswer(t *testing.T) {
 		"bank.example", "registered on the chain", "a loan", "30 days", "Resident since", "at least 2 years ago", "310101",
 		"area is at least 500", "sees the value of: commune", "pseudonym", "everyone who ever held it", "at most 601 seconds",
 		"  · What the answer narrows down:\n", "Resident since: ", "possible days remain", "    ! commune: the verifier sees the value", "can be linked by your pseudonym",
-		"only 2 live credentials", "development chain", "has learned nothing", "commune is Igny", "4 live credentials",
+		"few live credentials are of this kind (2)", "development chain", "has learned nothing", "commune is Igny", "Live credentials in the group: 4",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the explanation does not say %q:\n%s", want, text)

@@ -134,7 +134,7 @@ func (e *Explanation) addLinking(t *texts, r *Request) {
 		case l.Kind == policy.LinkedByCompanion:
 			continue
 		case l.Kind == policy.LinkedByNothing && crowd < SmallCrowd:
-			l = policy.Linking{Kind: LinkedByCrowd, Text: fmt.Sprintf(t.linkedByCrowd, crowd)}
+			l = policy.Linking{Kind: LinkedByCrowd, Text: t.linkedByCrowd}
 		}
 		e.Linking = append(e.Linking, l)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/web/browsertest"
 )
 
@@ -30,30 +31,39 @@ func changing(visit *Visit) (v *visits, change func(func(*Visit))) {
 	}
 }
 
-// The page follows its state without being loaded again, and is accessible in both languages, schemes and widths.
+// The page follows its state without being loaded again.
 func TestPageInBrowser(t *testing.T) {
 	b := browsertest.Open(t)
-	for _, language := range []string{"en", "zh-CN"} {
-		for _, width := range []int64{390, 1100} {
-			v, change := changing(someVisit())
-			s := start(t, v)
-			name := fmt.Sprintf("%s, %d pixels", language, width)
-			b.Screen(width, false)
-			b.Open(s.URL + "/verify/p?lang=" + language)
-			browsertest.Evaluate[bool](b, "window.loadedOnce = true")
-			b.WantAccessible(name)
-			b.Screen(width, true)
-			b.WantAccessible(name + ", dark")
-			b.Until("document.documentElement.scrollWidth <= window.innerWidth")
-			change(func(v *Visit) { v.State = "fetched" })
-			b.Until(`document.getElementById("state").dataset.state === "fetched"`)
-			change(func(v *Visit) { v.State, v.Final = "verified", true })
-			b.Until(`document.getElementById("state").textContent === ` + quoted(texts["state.verified"].In(language)))
-			b.Until(`window.loadedOnce && !document.getElementById("ask") && !document.getElementById("back").hidden`)
-			b.WantAccessible(name + ", done")
-		}
+	for _, language := range browsertest.Languages {
+		v, change := changing(someVisit())
+		s := start(t, v)
+		b.Open(s.URL + "/verify/p?lang=" + language)
+		browsertest.Evaluate[bool](b, "window.loadedOnce = true")
+		change(func(v *Visit) { v.State = "fetched" })
+		b.Until(`document.getElementById("state").dataset.state === "fetched"`)
+		change(func(v *Visit) { v.State, v.Final = "verified", true })
+		b.Until(`document.getElementById("state").textContent === ` + quoted(texts["state.verified"].In(language)))
+		b.Until(`window.loadedOnce && !document.getElementById("ask") && !document.getElementById("back").hidden`)
 	}
 	b.WantNoErrors()
+}
+
+// In each of its states the page is accessible in both languages, schemes and widths.
+func TestPageStatesInBrowser(t *testing.T) {
+	b := browsertest.Open(t)
+	for _, end := range []Progress{
+		{State: "created"}, {State: "fetched"}, {State: "responded"}, {State: "verified", Final: true}, {State: "expired", Final: true}, {State: "cancelled", Final: true},
+		{State: "rejected", Final: true, Reason: &credential.Text{English: "The credential is revoked.", Chinese: "该凭证已被吊销。"}},
+	} {
+		visit := someVisit()
+		visit.Progress, visit.Dev = end, true
+		v, _ := changing(visit)
+		b.Open(start(t, v).URL + "/verify/p")
+		b.Until(`document.getElementById("state").dataset.state === ` + quoted(end.State))
+		b.Look("verification, "+end.State, end.State == "created", nil)
+	}
+	b.Open(start(t, &visits{}).URL + "/verify/p")
+	b.Look("verification, gone", false, nil)
 }
 
 // By keyboard: the first stop is the skip link, and refusing is a stop like any other.

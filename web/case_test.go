@@ -152,35 +152,41 @@ func TestCasePageEnds(t *testing.T) {
 	}
 }
 
-// The page follows its case without being loaded again, and is accessible in both languages, schemes and widths.
+// The page follows its case without being loaded again.
 func TestCasePageInBrowser(t *testing.T) {
 	b := browsertest.Open(t)
-	for _, language := range []string{"en", "zh-CN"} {
-		for _, width := range []int64{390, 1100} {
-			c := newCases()
-			s := c.serve(t, true)
-			name := fmt.Sprintf("case, %s, %d pixels", language, width)
-			says := func(state string) {
-				t.Helper()
-				b.Until(`document.getElementById("now").textContent === ` + quoted(texts["case.state."+state].In(language)))
-			}
-			b.Screen(width, false)
-			b.Open(s.URL + "/a/progress/link?lang=" + language)
-			browsertest.Evaluate[bool](b, "window.loadedOnce = true")
-			b.Until(`!document.getElementById("live").hidden`)
-			b.WantAccessible(name)
-			b.Screen(width, true)
-			b.WantAccessible(name + ", dark")
-			b.Until("document.documentElement.scrollWidth <= window.innerWidth")
-			c.step("in-review", "approved", "issued")
-			says("in-review")
-			b.Until(`document.querySelectorAll(".timeline .past").length === 1 && document.querySelectorAll(".timeline .ahead").length === 2`)
-			c.step("approved", "issued")
-			c.step("issued")
-			says("issued")
-			b.Until(`window.loadedOnce && document.getElementById("live").hidden && document.querySelectorAll(".timeline li").length === 4`)
-			b.WantAccessible(name + ", issued")
+	for _, language := range browsertest.Languages {
+		c := newCases()
+		s := c.serve(t, true)
+		says := func(state string) {
+			t.Helper()
+			b.Until(`document.getElementById("now").textContent === ` + quoted(texts["case.state."+state].In(language)))
 		}
+		b.Open(s.URL + "/a/progress/link?lang=" + language)
+		browsertest.Evaluate[bool](b, "window.loadedOnce = true")
+		b.Until(`!document.getElementById("live").hidden`)
+		c.step("in-review", "approved", "issued")
+		says("in-review")
+		b.Until(`document.querySelectorAll(".timeline .past").length === 1 && document.querySelectorAll(".timeline .ahead").length === 2`)
+		c.step("approved", "issued")
+		c.step("issued")
+		says("issued")
+		b.Until(`window.loadedOnce && document.getElementById("live").hidden && document.querySelectorAll(".timeline li").length === 4`)
 	}
 	b.WantNoErrors()
+}
+
+// In each of its states the page is accessible in both languages, schemes and widths.
+func TestCaseStatesInBrowser(t *testing.T) {
+	b := browsertest.Open(t)
+	for state, ahead := range map[string][]string{"submitted": {"in-review", "approved", "issued"}, "approved": {"issued"}, "issued": nil, "refused": nil} {
+		c := newCases()
+		if state != "submitted" {
+			c.step(state, ahead...)
+		}
+		b.Open(c.serve(t, true).URL + "/a/progress/link")
+		b.Look("case, "+state, state == "approved", nil)
+	}
+	b.Open(newCases().serve(t, true).URL + "/a/progress/other")
+	b.Look("case, gone", false, nil)
 }

@@ -18,6 +18,10 @@ type Front interface {
 	Welcome(ctx context.Context) (visit string, err error)
 	// Offers are those of a visit, or [ErrAbsent].
 	Offers(ctx context.Context, visit string) ([]Offer, error)
+	// Apply files an application of a new visitor's, which clerks then decide on, and names it.
+	Apply(ctx context.Context) (application string, err error)
+	// Application is one that was filed, or [ErrAbsent].
+	Application(ctx context.Context, application string) (*FiledApplication, error)
 	// Ask begins a purchase at a shop, or returns [ErrAbsent].
 	Ask(ctx context.Context, shop string) (purchase string, err error)
 	// Purchase is how one stands, as the shop sees it, or [ErrAbsent].
@@ -29,6 +33,18 @@ type Offer struct {
 	Agency credential.Text
 	Title  credential.Text
 	Link   string // openid-credential-offer:…
+}
+
+// FiledApplication is what a person has in hand after filing: the address to follow it at, and the offer of what comes of it.
+type FiledApplication struct {
+	Offer
+	Status string // URL of the page that says how far it is
+}
+
+// Link leads to another page.
+type Link struct {
+	Name credential.Text
+	URL  string
 }
 
 // Shop asks for a fact.
@@ -55,6 +71,7 @@ type FrontConfig struct {
 	Shops    []Shop
 	Wallet   string // URL of the wallet's page; empty: there is none
 	Explorer string // URL
+	Consoles []Link // of agencies' officers
 	Logger   *slog.Logger
 }
 
@@ -68,7 +85,7 @@ type FrontDoor struct {
 // NewFrontDoor makes the pages, at the root of an origin.
 func NewFrontDoor(cfg FrontConfig) *FrontDoor {
 	f := &FrontDoor{cfg: cfg, page: pages.Lookup("front.html"), files: make(map[string]asset)}
-	for _, name := range []string{"icon.svg", "verification.css", "case.css", "front.js"} {
+	for _, name := range []string{"icon.svg", "verification.css", "case.css", "front.css", "front.js"} {
 		f.files[name] = loadAsset(name)
 	}
 	return f
@@ -88,6 +105,14 @@ func (f *FrontDoor) Handler() http.Handler {
 	mux.HandleFunc("GET /visits/{visit}", func(w http.ResponseWriter, r *http.Request) {
 		offers, err := f.cfg.Front.Offers(r.Context(), r.PathValue("visit"))
 		f.show(w, r, frontView{Step: "visit", Offers: offers}, err)
+	})
+	mux.HandleFunc("POST /applications", func(w http.ResponseWriter, r *http.Request) {
+		application, err := f.cfg.Front.Apply(r.Context())
+		f.goTo(w, r, "applications/"+url.PathEscape(application), err)
+	})
+	mux.HandleFunc("GET /applications/{application}", func(w http.ResponseWriter, r *http.Request) {
+		filed, err := f.cfg.Front.Application(r.Context(), r.PathValue("application"))
+		f.show(w, r, frontView{Step: "application", Application: filed}, err)
 	})
 	mux.HandleFunc("POST /shops/{shop}", func(w http.ResponseWriter, r *http.Request) {
 		shop := r.PathValue("shop")
@@ -113,10 +138,12 @@ func (f *FrontDoor) Handler() http.Handler {
 // frontView is what the template gets.
 type frontView struct {
 	words
-	Step             string // door, visit or shop
+	Step             string // door, visit, application or shop
 	Language, Other  string
 	Shops            []Shop
 	Offers           []Offer
+	Application      *FiledApplication
+	Consoles         []Link
 	Shop             *Shop
 	Purchase         *Purchase
 	Wallet, Explorer string
@@ -144,7 +171,7 @@ func (f *FrontDoor) goTo(w http.ResponseWriter, r *http.Request, path string, er
 func (f *FrontDoor) show(w http.ResponseWriter, r *http.Request, v frontView, err error) {
 	language, status := languageOf(r), http.StatusOK
 	v.words, v.Language, v.Other = words{language}, language, other(language)
-	v.Shops, v.Wallet, v.Explorer = f.cfg.Shops, f.cfg.Wallet, f.cfg.Explorer
+	v.Shops, v.Wallet, v.Explorer, v.Consoles = f.cfg.Shops, f.cfg.Wallet, f.cfg.Explorer, f.cfg.Consoles
 	switch {
 	case errors.Is(err, ErrAbsent):
 		v.Problem, status = "front.gone", http.StatusNotFound

@@ -27,6 +27,15 @@ func (f *frontOf) Offers(_ context.Context, visit string) ([]Offer, error) {
 	return []Offer{{credential.Text{English: "Office <i>"}, credential.Text{English: "Residence", Chinese: "居住证明"}, "openid-credential-offer://?credential_offer=%7B%22a%22%3A1%7D"}}, f.err
 }
 
+func (f *frontOf) Apply(context.Context) (string, error) { return "a1", f.err }
+
+func (f *frontOf) Application(_ context.Context, application string) (*FiledApplication, error) {
+	if application != "a1" {
+		return nil, ErrAbsent
+	}
+	return &FiledApplication{Offer{credential.Text{English: "Civil <i>"}, credential.Text{English: "Record", Chinese: "记录"}, "openid-credential-offer://?a"}, "http://127.0.0.1:4/progress/x"}, f.err
+}
+
 func (f *frontOf) Ask(_ context.Context, shop string) (string, error) {
 	if shop != "library" {
 		return "", ErrAbsent
@@ -42,7 +51,7 @@ func TestFrontDoor(t *testing.T) {
 	f := &frontOf{purchase: Purchase{RequestLink: link, Page: "http://127.0.0.1:1/verify/p", State: "created"}}
 	s := httptest.NewServer(NewFrontDoor(FrontConfig{
 		Front: f, Shops: []Shop{{"library", credential.Text{English: "Library", Chinese: "图书馆"}, credential.Text{English: "residents"}}},
-		Wallet: "http://localhost:2", Explorer: "http://127.0.0.1:3/explore/", Logger: slog.New(slog.DiscardHandler),
+		Wallet: "http://localhost:2", Explorer: "http://127.0.0.1:3/explore/", Consoles: []Link{{credential.Text{English: "Land console", Chinese: "不动产后台"}, "http://127.0.0.1:5/console/"}}, Logger: slog.New(slog.DiscardHandler),
 	}).Handler())
 	defer s.Close()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -55,7 +64,7 @@ func TestFrontDoor(t *testing.T) {
 		response.Body.Close()
 		return response.StatusCode, response.Header.Get("Location")
 	}
-	for path, want := range map[string]string{"/visits?lang=zh-CN": "/visits/v%2F1?lang=zh-CN", "/shops/library?lang=en": "/shops/library/p1?lang=en"} {
+	for path, want := range map[string]string{"/visits?lang=zh-CN": "/visits/v%2F1?lang=zh-CN", "/shops/library?lang=en": "/shops/library/p1?lang=en", "/applications?lang=en": "/applications/a1?lang=en"} {
 		if status, to := post(path); status != http.StatusSeeOther || to != want {
 			t.Errorf("%s: %d to %s", path, status, to)
 		}
@@ -64,7 +73,8 @@ func TestFrontDoor(t *testing.T) {
 		t.Errorf("another shop: %d", status)
 	}
 	for path, want := range map[string][]string{
-		"/?lang=en":                    {"Begin: five minutes", `href="http://127.0.0.1:3/explore/?lang=en"`},
+		"/?lang=en":                    {"Begin: five minutes", `href="http://127.0.0.1:3/explore/?lang=en"`, `action="/shops/library?lang=en"`, `action="/applications?lang=en"`, `href="http://127.0.0.1:5/console/"`, "Land console"},
+		"/applications/a1?lang=zh-CN":  {"Civil &lt;i&gt;", "记录", `href="http://127.0.0.1:4/progress/x?lang=zh-CN"`, `href="http://localhost:2/?lang=zh-CN#openid-credential-offer`},
 		"/?lang=zh-CN":                 {"开始体验", "浏览器中的钱包"},
 		"/visits/v%2F1?lang=en":        {`href="http://localhost:2/?lang=en#openid-credential-offer%3A%2F%2F%3Fcredential_offer%3D%257B%2522a%2522%253A1%257D"`, "Office &lt;i&gt;", "Library"},
 		"/shops/library/p1?lang=zh-CN": {"图书馆", `href="http://localhost:2/?lang=zh-CN#openid4vp%3A%2F%2F`, `href="http://127.0.0.1:1/verify/p?lang=zh-CN"`, "等待您的钱包"},
@@ -79,7 +89,7 @@ func TestFrontDoor(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/visits/other", "/shops/other/p1"} {
+	for _, path := range []string{"/visits/other", "/shops/other/p1", "/applications/other"} {
 		if response, page := get(t, s.URL+path+"?lang=en"); response.StatusCode != http.StatusNotFound || !strings.Contains(page, "There is no such page") {
 			t.Errorf("%s: %s", path, response.Status)
 		}

@@ -154,10 +154,14 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 			return err
 		}
 		url := urlOf(listeners[a.place])
+		approvals := map[string]int(nil)
+		if a.did == CivilDID {
+			approvals = civilApprovals
+		}
 		service, err := issuer.New(issuer.Config{
 			DID: a.did, Name: a.name, URL: url, Genesis: n.Profile.Genesis, Schemas: n.schemas.of(a.did),
 			Registers: []*issuer.Register{residents}, SubjectRegisters: []*issuer.SubjectRegister{parcels}, EnrolmentKey: enrolmentKey,
-			Keys: issuer.Keys{Signing: signing, Admin: admin, Records: recordKey, Companion: companion}, Companions: typesOf(n.schemas.of(a.did)), Store: rows, Ledger: chain, Logger: n.logger,
+			Keys: issuer.Keys{Signing: signing, Admin: admin, Records: recordKey, Companion: companion}, Companions: typesOf(n.schemas.of(a.did)), Approvals: approvals, Store: rows, Ledger: chain, Logger: n.logger,
 		})
 		if err != nil {
 			return err

@@ -56,9 +56,11 @@ func (r *recent[T]) get(name string) (T, bool) {
 
 // front is the first page's way to the network: offers as clerks make them, sessions over the verifiers' API.
 type front struct {
-	network   *Network
-	visits    recent[Invitation]
-	purchases recent[verifier.Started]
+	network      *Network
+	later        func(work func(context.Context)) // goes on after a request, until the network is closed
+	visits       recent[Invitation]
+	purchases    recent[verifier.Started]
+	applications recent[web.FiledApplication]
 }
 
 // Welcome implements [web.Front].
@@ -158,7 +160,7 @@ func facts(r *check.Result) (holds, hidden map[string][]string) {
 
 // startFront serves the first page, from an origin of its own.
 func (n *Network) startFront(serving context.Context, l net.Listener) error {
-	cfg := web.FrontConfig{Front: &front{network: n}, Wallet: n.Wallet, Explorer: n.ExplorerURL(), Logger: n.logger}
+	cfg := web.FrontConfig{Front: &front{network: n, later: func(work func(context.Context)) { n.running.Go(func() { work(serving) }) }}, Wallet: n.Wallet, Explorer: n.ExplorerURL(), Logger: n.logger}
 	for _, s := range shops {
 		cfg.Shops = append(cfg.Shops, s.Shop)
 	}

@@ -191,6 +191,7 @@ function welcome() {
 	show("welcome",
 		el("h1", {}, t("welcome")),
 		el("p", {}, t("welcome.what")),
+		waits(),
 		el("section", { class: "box" }, el("h2", {}, t("create")),
 			form(t("create.do"), async (values) => { agreed(values); await opened("create", { passphrase: values.passphrase }); }, ...twice("create"))),
 		el("p", {}, el("button", { type: "button", onclick: () => page(restore) }, t("restore"))));
@@ -250,6 +251,7 @@ async function unlock() {
 	const kept = supported() ? await call("passkey.load") : null;
 	show("unlock",
 		el("h1", {}, t("unlock")),
+		waits(),
 		kept ? form(t("unlock.passkey"), async () => {
 			try {
 				await opened("unseal", { key: await keyOf(decode(kept.id), decode(kept.salt)), seal: kept.seal });
@@ -258,6 +260,12 @@ async function unlock() {
 			}
 		}) : null,
 		form(t("unlock.do"), (values) => opened("unlock", { passphrase: values.passphrase }), field("passphrase", t("unlock.passphrase"), secret("current-password"))));
+	if (kept) main.querySelector("form:last-child button").className = "other";
+}
+
+// waits says that what brought the person here is not lost.
+function waits() {
+	return state.arrived ? el("p", { class: "quiet" }, t("waits")) : null;
 }
 
 async function opened(method, params) {
@@ -322,8 +330,8 @@ async function refresh() {
 
 function card(c) {
 	return el("article", { class: "box card " + c.state, "data-state": c.state, "aria-label": said(c.title) },
-		el("span", { class: "live" }, state.stale ? t("card.last", t("state." + c.state)) : t("state." + c.state)),
-		el("h2", {}, said(c.title)),
+		el("div", { class: "top" }, el("h2", {}, said(c.title)),
+			el("span", { class: "live" }, state.stale ? t("card.last", t("state." + c.state)) : t("state." + c.state))),
 		el("p", { class: "quiet" }, said(c.issuer_name)),
 		el("dl", {}, c.claims.map((line) => [el("dt", {}, said(line.title) || line.name), el("dd", {}, said(line.label) || String(line.value))])),
 		el("p", { class: "quiet" }, t("card.until", c.valid_until), " · ", t("card.seen", moment(c.checked))));
@@ -448,7 +456,7 @@ function askedFor(query) {
 		el("h2", {}, query.title),
 		el("h3", {}, t("proven")), list(query.facts, { class: "facts" }),
 		query.unsent.length ? [el("h3", {}, t("unsent")), list(query.unsent, { class: "unsent" })] : null,
-		el("p", { class: "crowd" }, query.crowd_text, query.group_text ? " " + query.group_text : ""),
+		el("p", { class: "many" }, query.crowd_text, query.group_text ? " " + query.group_text : ""),
 		el("details", {}, el("summary", {}, t("details")),
 			el("h3", {}, t("shown")), list(query.shown),
 			narrowed(t("narrows"), query.narrows),
@@ -487,12 +495,13 @@ async function agree(read) {
 
 function answered(answer) {
 	page(() => show("answered",
-		el("h1", {}, t("answered")),
-		el("p", {}, t("answered.what", said(answer.event.name))),
-		el("p", { class: "quiet", "data-proving": answer.proving_ms }, t("answered.proving", (answer.proving_ms / 1000).toLocaleString(speaks(), { maximumFractionDigits: 1 }))),
+		el("section", { class: "box done" }, el("h1", {}, t("answered")),
+			el("p", {}, t("answered.what", said(answer.event.name))),
+			list((answer.event.facts ?? []).map(said), { class: "facts" }),
+			el("p", { class: "quiet", "data-proving": answer.proving_ms }, t("answered.proving", (answer.proving_ms / 1000).toLocaleString(speaks(), { maximumFractionDigits: 1 })))),
 		answer.code ? el("p", {}, t("answered.counter")) : null,
 		answer.code ? el("textarea", { readonly: true, "aria-label": t("answered.counter") }, answer.code) : null,
-		answer.redirect_uri ? el("p", {}, el("a", { class: "button primary", href: answer.redirect_uri, rel: "noreferrer" }, t("answered.go", new URL(answer.redirect_uri).host))) : null,
+		answer.redirect_uri ? el("p", {}, el("a", { class: "button primary", href: answer.redirect_uri, rel: "noreferrer" }, t("answered.go", new URL(answer.redirect_uri).host))) : answer.code ? null : el("p", {}, t("answered.back")),
 		el("p", {}, el("button", { type: "button", onclick: () => page(home) }, t("home")))));
 }
 
@@ -502,7 +511,8 @@ async function decline(read) {
 	} catch (failed) {
 		return fail(failed);
 	}
-	page(() => show("declined", el("h1", {}, t("declined")), el("p", {}, t("declined.what")), el("button", { type: "button", onclick: () => page(home) }, t("home"))));
+	page(() => show("declined",
+		el("section", { class: "box" }, el("h1", {}, t("declined")), el("p", {}, t("declined.what"))), el("button", { type: "button", onclick: () => page(home) }, t("home"))));
 }
 
 // ---- history and settings
@@ -514,9 +524,9 @@ async function past() {
 		events.length ? null : el("p", {}, t("history.empty")),
 		events.toReversed().map((event) => el("article", { class: "event" },
 			el("h2", {}, t("kind." + event.kind, said(event.name))),
-			el("p", { class: "quiet" }, moment(event.at), " · ", t("outcome." + event.outcome), event.remote ? " (" + event.remote + ")" : ""),
+			el("p", { class: "quiet" }, moment(event.at), event.kind === "presented" ? " · " + t("outcome." + event.outcome) : "", event.remote ? " (" + event.remote + ")" : ""),
 			said(event.purpose) ? el("p", {}, said(event.purpose)) : null,
-			list((event.facts ?? []).map(said), { class: "facts" }),
+			list((event.facts ?? []).map(said), event.kind === "presented" ? { class: "facts" } : {}),
 			event.shown?.length ? el("details", {}, el("summary", {}, t("shown")), list(event.shown.map(said))) : null)));
 	page(draw);
 }
