@@ -131,6 +131,48 @@ func TestWalletOffline(t *testing.T) {
 	}
 }
 
+// What arrives in a new tab goes to the one where the wallet is open, unless a person is in the middle of something there.
+func TestWalletTabs(t *testing.T) {
+	first := browsertest.Open(t)
+	s := httptestOf(t, someWallet(t, "http://127.0.0.1:1"))
+	address := "http://localhost:" + s[strings.LastIndex(s, ":")+1:] + "/?lang=en"
+	at := func(b *browsertest.Browser, view string) {
+		t.Helper()
+		b.Within(2*time.Minute, `document.getElementById("content")?.dataset.view === `+quoted(view))
+	}
+	offer := inWallet(address[:strings.Index(address, "/?")], "en", `openid-credential-offer://?credential_offer={"credential_issuer":"https://land.example"}`)
+
+	other := first.Tab()
+	other.Open(offer)
+	at(other, "welcome") // no wallet is open anywhere
+	if text := browsertest.Evaluate[string](other, `document.getElementById("content").innerText`); !strings.Contains(text, walletTexts["wallet.waits"].English) {
+		t.Errorf("the new tab says %q", text)
+	}
+	first.Open(address)
+	at(first, "welcome")
+	browsertest.Evaluate[any](first, `for (const id of ["passphrase", "again"]) document.getElementById(id).value = "correct horse battery"; document.getElementById("again").form.requestSubmit()`)
+	at(first, "home")
+
+	other.Open("about:blank")
+	other.Open(offer)
+	at(other, "elsewhere")
+	at(first, "offer")
+	if text := browsertest.Evaluate[string](first, `document.getElementById("content").innerText`); !strings.Contains(text, "land.example") {
+		t.Errorf("the open wallet says %q", text)
+	}
+	other.Look("wallet, open elsewhere", false, func(language string) {
+		if browsertest.Evaluate[string](other, "document.documentElement.lang") != language {
+			browsertest.Evaluate[any](other, `document.getElementById("language").click()`)
+		}
+	})
+
+	other.Open("about:blank")
+	other.Open(offer)
+	at(other, "unlock") // the first tab shows an offer
+	first.WantNoErrors()
+	other.WantNoErrors()
+}
+
 // eventually waits for a promise of true.
 func eventually(t *testing.T, b *browsertest.Browser, promise string) {
 	t.Helper()

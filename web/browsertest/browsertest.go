@@ -50,7 +50,23 @@ func Open(t testing.TB) *Browser {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &Browser{t: t, context: ctx, width: phone}
-	messages := chromedp.Console(ctx)
+	b.follow()
+	return b
+}
+
+// Tab is another tab of the browser, with the same profile.
+func (b *Browser) Tab() *Browser {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.context)
+	b.t.Cleanup(cancel)
+	tab := &Browser{t: b.t, context: ctx, width: phone}
+	tab.follow()
+	return tab
+}
+
+// follow hears what the console of the pages says.
+func (b *Browser) follow() {
+	messages := chromedp.Console(b.context)
 	go func() {
 		for m, err := range messages {
 			if err != nil {
@@ -59,7 +75,6 @@ func Open(t testing.TB) *Browser {
 			b.listen(m)
 		}
 	}()
-	return b
 }
 
 func find(t testing.TB) string {
