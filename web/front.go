@@ -24,6 +24,8 @@ type Front interface {
 	Application(ctx context.Context, application string) (*FiledApplication, error)
 	// Ask begins a purchase at a shop, or returns [ErrAbsent].
 	Ask(ctx context.Context, shop string) (purchase string, err error)
+	// SignIn is an address that signs a visitor in at an agency's console, once, or [ErrAbsent].
+	SignIn(agency, officer string) (address string, err error)
 	// Purchase is how one stands, as the shop sees it, or [ErrAbsent].
 	Purchase(ctx context.Context, shop, purchase string) (*Purchase, error)
 }
@@ -39,12 +41,6 @@ type Offer struct {
 type FiledApplication struct {
 	Offer
 	Status string // URL of the page that says how far it is
-}
-
-// Link leads to another page.
-type Link struct {
-	Name credential.Text
-	URL  string
 }
 
 // Shop asks for a fact.
@@ -65,13 +61,23 @@ type Purchase struct {
 	Hidden      map[string][]string // what was seen beyond that, and what was not
 }
 
+// Console is an agency's, with the invented officers that a visitor can be there.
+type Console struct {
+	ID       string
+	Agency   credential.Text
+	Officers []Staff
+}
+
+// Staff is an officer of a demo.
+type Staff struct{ ID, Name, Role string }
+
 // FrontConfig is what the front door leads to.
 type FrontConfig struct {
 	Front    Front
 	Shops    []Shop
 	Wallet   string // URL of the wallet's page; empty: there is none
 	Explorer string // URL
-	Consoles []Link // of agencies' officers
+	Consoles []Console
 	Logger   *slog.Logger
 }
 
@@ -114,6 +120,15 @@ func (f *FrontDoor) Handler() http.Handler {
 		filed, err := f.cfg.Front.Application(r.Context(), r.PathValue("application"))
 		f.show(w, r, frontView{Step: "application", Application: filed}, err)
 	})
+	mux.HandleFunc("GET /consoles/{agency}/{officer}", func(w http.ResponseWriter, r *http.Request) {
+		address, err := f.cfg.Front.SignIn(r.PathValue("agency"), r.PathValue("officer"))
+		if err != nil {
+			f.show(w, r, frontView{Step: "door"}, err)
+			return
+		}
+		protect(w.Header())
+		http.Redirect(w, r, address, http.StatusSeeOther)
+	})
 	mux.HandleFunc("POST /shops/{shop}", func(w http.ResponseWriter, r *http.Request) {
 		shop := r.PathValue("shop")
 		purchase, err := f.cfg.Front.Ask(r.Context(), shop)
@@ -143,7 +158,7 @@ type frontView struct {
 	Shops            []Shop
 	Offers           []Offer
 	Application      *FiledApplication
-	Consoles         []Link
+	Consoles         []Console
 	Shop             *Shop
 	Purchase         *Purchase
 	Wallet, Explorer string

@@ -43,6 +43,13 @@ func (f *frontOf) Ask(_ context.Context, shop string) (string, error) {
 	return "p1", f.err
 }
 
+func (f *frontOf) SignIn(agency, officer string) (string, error) {
+	if agency != "land" || officer != "chen" {
+		return "", ErrAbsent
+	}
+	return "http://127.0.0.1:5/console/sign-in#token", f.err
+}
+
 func (f *frontOf) Purchase(context.Context, string, string) (*Purchase, error) {
 	return &f.purchase, f.err
 }
@@ -51,7 +58,7 @@ func TestFrontDoor(t *testing.T) {
 	f := &frontOf{purchase: Purchase{RequestLink: link, Page: "http://127.0.0.1:1/verify/p", State: "created"}}
 	s := httptest.NewServer(NewFrontDoor(FrontConfig{
 		Front: f, Shops: []Shop{{"library", credential.Text{English: "Library", Chinese: "图书馆"}, credential.Text{English: "residents"}}},
-		Wallet: "http://localhost:2", Explorer: "http://127.0.0.1:3/explore/", Consoles: []Link{{credential.Text{English: "Land console", Chinese: "不动产后台"}, "http://127.0.0.1:5/console/"}}, Logger: slog.New(slog.DiscardHandler),
+		Wallet: "http://localhost:2", Explorer: "http://127.0.0.1:3/explore/", Consoles: []Console{{"land", credential.Text{English: "Land Registry", Chinese: "不动产登记中心"}, []Staff{{"chen", "Chen Jie", "clerk"}}}}, Logger: slog.New(slog.DiscardHandler),
 	}).Handler())
 	defer s.Close()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -72,8 +79,11 @@ func TestFrontDoor(t *testing.T) {
 	if status, _ := post("/shops/other"); status != http.StatusNotFound {
 		t.Errorf("another shop: %d", status)
 	}
+	if response, err := client.Get(s.URL + "/consoles/land/chen"); err != nil || response.StatusCode != http.StatusSeeOther || response.Header.Get("Location") != "http://127.0.0.1:5/console/sign-in#token" {
+		t.Errorf("to a console: %+v, %v", response, err)
+	}
 	for path, want := range map[string][]string{
-		"/?lang=en":                    {"Begin: five minutes", `href="http://127.0.0.1:3/explore/?lang=en"`, `action="/shops/library?lang=en"`, `action="/applications?lang=en"`, `href="http://127.0.0.1:5/console/"`, "Land console"},
+		"/?lang=en":                    {"Begin: five minutes", `href="http://127.0.0.1:3/explore/?lang=en"`, `action="/shops/library?lang=en"`, `action="/applications?lang=en"`, `href="/consoles/land/chen?lang=en"`, "Chen Jie"},
 		"/applications/a1?lang=zh-CN":  {"Civil &lt;i&gt;", "记录", `href="http://127.0.0.1:4/progress/x?lang=zh-CN"`, `href="http://localhost:2/?lang=zh-CN#openid-credential-offer`},
 		"/?lang=zh-CN":                 {"开始体验", "浏览器中的钱包"},
 		"/visits/v%2F1?lang=en":        {`href="http://localhost:2/?lang=en#openid-credential-offer%3A%2F%2F%3Fcredential_offer%3D%257B%2522a%2522%253A1%257D"`, "Office &lt;i&gt;", "Library"},
@@ -89,7 +99,7 @@ func TestFrontDoor(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/visits/other", "/shops/other/p1", "/applications/other"} {
+	for _, path := range []string{"/visits/other", "/shops/other/p1", "/applications/other", "/consoles/land/other", "/consoles/other/chen"} {
 		if response, page := get(t, s.URL+path+"?lang=en"); response.StatusCode != http.StatusNotFound || !strings.Contains(page, "There is no such page") {
 			t.Errorf("%s: %s", path, response.Status)
 		}

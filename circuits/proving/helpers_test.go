@@ -99,6 +99,9 @@ func TestHelperRefuses(t *testing.T) {
 	if _, err := prover.ProvePresentation(t.Context(), public, private); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := proving.New(proving.Config{Key: provingKey(t), Helpers: c, Precompute: true}); err == nil {
+		t.Error("parts of other tables would be put together")
+	}
 	if _, err := h.Compute(request); err != nil {
 		t.Fatal(err)
 	}

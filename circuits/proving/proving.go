@@ -56,6 +56,9 @@ func New(cfg Config) (*Prover, error) {
 	if cfg.Key == nil {
 		return nil, errors.New("new prover: there is no proving key")
 	}
+	if cfg.Helpers != nil && cfg.Precompute {
+		return nil, errors.New("new prover: helpers have no precomputed tables, so that their parts are others")
+	}
 	system, err := compiling.Compile(cfg.Key.Circuit().Name)
 	if err != nil {
 		return nil, fmt.Errorf("new prover: %w", err)

@@ -3,9 +3,11 @@ package demo
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/officers"
 	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/verifier"
 	"github.com/bulla-id/bulla/verifier/check"
@@ -146,6 +148,24 @@ func (f *front) Purchase(ctx context.Context, name, id string) (*web.Purchase, e
 	return p, nil
 }
 
+// SignIn implements [web.Front].
+func (f *front) SignIn(agency, officer string) (string, error) {
+	for _, a := range agencies {
+		if a.role == agency && slices.ContainsFunc(Staff, func(o officers.Officer) bool { return o.ID == officer }) {
+			return f.network.Agencies[a.did].Console(officer)
+		}
+	}
+	return "", web.ErrAbsent
+}
+
+// staff are the officers of each agency, as the first page names them.
+func staff() (list []web.Staff) {
+	for _, o := range Staff {
+		list = append(list, web.Staff{ID: o.ID, Name: o.Name, Role: o.Roles[0]})
+	}
+	return list
+}
+
 // facts are the sentences of a result, by language.
 func facts(r *check.Result) (holds, hidden map[string][]string) {
 	holds, hidden = make(map[string][]string), make(map[string][]string)
@@ -163,6 +183,9 @@ func (n *Network) startFront(serving context.Context, l net.Listener) error {
 	cfg := web.FrontConfig{Front: &front{network: n, later: func(work func(context.Context)) { n.running.Go(func() { work(serving) }) }}, Wallet: n.Wallet, Explorer: n.ExplorerURL(), Logger: n.logger}
 	for _, s := range shops {
 		cfg.Shops = append(cfg.Shops, s.Shop)
+	}
+	for _, a := range agencies {
+		cfg.Consoles = append(cfg.Consoles, web.Console{ID: a.role, Agency: a.name, Officers: staff()})
 	}
 	n.Front = urlOf(l)
 	n.serve(serving, l, web.NewFrontDoor(cfg).Handler())

@@ -120,6 +120,7 @@ func TestWalletPage(t *testing.T) {
 	visitor := page{browsertest.Open(t), t}
 	visitor.Screen(390, false)
 	visitor.tour(n)
+	visitor.console(n)
 	visitor.WantNoErrors()
 
 	p.offline(n)
@@ -158,6 +159,17 @@ func (p page) tour(n *Network) {
 	p.at("received")
 	p.Open(status)
 	p.Until(`document.querySelectorAll(".timeline .past").length === 3 && "ended" in document.getElementById("case").dataset`)
+}
+
+// console is what a visitor sees as one of an agency's officers.
+func (p page) console(n *Network) {
+	p.t.Helper()
+	p.Open(n.Front + "/?lang=en")
+	p.Open(browsertest.Evaluate[string](p.Browser, `[...document.querySelectorAll("details a")].find((a) => a.pathname === "/consoles/civil/sun").href`))
+	p.Until(`!!document.querySelector("[name=confirmed]")`)
+	p.Look("console, signing in by a link", false, nil)
+	browsertest.Evaluate[any](p.Browser, `document.querySelector("[name=confirmed]").click()`)
+	p.Until(`location.pathname === "/console/overview" && document.body.textContent.includes("Sun Ming")`)
 }
 
 func (p page) unlock() {

@@ -68,7 +68,7 @@ func TestWalletSpeed(t *testing.T) {
 	p.create(n)
 	t.Logf("first load: interactive after %s, %d bytes", p.interactive(), sent.Swap(0))
 	p.receive(n)
-	p.prove(n) // at once: no helper has loaded the key yet
+	p.prove(n)
 	t.Logf("first proof: %d bytes more", sent.Swap(0))
 	for range 3 {
 		p.Open(address + "/?lang=en")

@@ -107,28 +107,27 @@ const helperPatience = 60000; // milliseconds for one answer
 
 let crew = [], serial = 0;
 
-// hire starts helpers with the program that was checked.
+// hire starts helpers with the program that was checked. Where a worker cannot start workers there are none.
 function hire(config, module) {
 	const count = config.helpers ?? Math.min(mostHelpers, (navigator.hardwareConcurrency || 1) - 1);
-	for (let i = 0; i < count; i++) {
-		const helper = { worker: new Worker(config.files["worker.js"]), waiting: new Map(), loaded: new Set() };
-		helper.worker.onmessage = ({ data }) => {
-			if (data.loaded) return helper.loaded.add(data.loaded);
-			const settle = helper.waiting.get(data.id);
-			if (data.failed !== undefined) return settle ? settle.reject(new Error(data.failed)) : dismiss(helper, data.failed);
-			settle?.resolve(data.answer);
-		};
-		helper.worker.onerror = (event) => dismiss(helper, event.message);
-		helper.worker.postMessage({ help: { glue: config.files["wasm_exec.js"], module } });
-		crew.push(helper);
+	try {
+		while (crew.length < count) crew.push(helperOf(config, module));
+	} catch (error) {
+		console.info("the wallet proves without helpers: " + error.message);
 	}
 }
 
-// dismiss ends a helper that failed. What it was to compute is computed here.
-function dismiss(helper, why) {
-	crew = crew.filter((other) => other !== helper);
-	helper.worker.terminate();
-	for (const { reject } of helper.waiting.values()) reject(new Error(why));
+function helperOf(config, module) {
+	const helper = { worker: new Worker(config.files["worker.js"]), waiting: new Map(), loaded: new Set() };
+	helper.worker.onmessage = ({ data }) => {
+		if (data.loaded) return helper.loaded.add(data.loaded);
+		const settle = helper.waiting.get(data.id);
+		if (data.failed !== undefined) return settle ? settle.reject(new Error(data.failed)) : dismiss(helper, data.failed);
+		settle?.resolve(data.answer);
+	};
+	helper.worker.onerror = (event) => dismiss(helper, event.message);
+	helper.worker.postMessage({ help: { glue: config.files["wasm_exec.js"], module } });
+	return helper;
 }
 
 // loaded are the helpers that have a circuit's key. One that is not so far yet is not waited for.
