@@ -1,12 +1,10 @@
 package explore
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"strings"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -45,7 +43,10 @@ type batch struct {
 
 func (x *Index) begin() *batch {
 	s := x.state
-	s.Totals, s.Unsealed = maps.Clone(s.Totals), maps.Clone(s.Unsealed)
+	s.Totals, s.Unsealed, s.Waiting = maps.Clone(s.Totals), maps.Clone(s.Unsealed), maps.Clone(s.Waiting)
+	for did, own := range s.Waiting {
+		s.Waiting[did] = maps.Clone(own)
+	}
 	return &batch{db: x.rows, chain: x.cfg.Profile.Genesis, state: s, rows: make(map[string][]byte), parties: make(map[string]*Party)}
 }
 
@@ -137,21 +138,7 @@ func (b *batch) seal(e *entry.Entry, p entry.Seal) error {
 	s.Seals, s.SealHash, s.LastSeal = p.Height+1, e.Digest(), SealRef{Height: p.Height, Index: index, Time: p.Time}
 	b.rows[numbered(prefixSeal, index)] = append(u64(p.Height), u64(uint64(p.Time))...)
 	b.rows[numbered(prefixHeight, p.Height)] = u64(index)
-	hour := numbered(prefixHour, uint64(p.Time)/uint64(time.Hour/time.Second))
-	counts := make(map[string]uint64)
-	text, err := b.get([]byte(hour))
-	if err == nil {
-		err = json.Unmarshal(text, &counts)
-	}
-	if err != nil && !errors.Is(err, rows.ErrAbsent) {
-		return fmt.Errorf("counts of an hour: %w", err)
-	}
-	for name, n := range s.Unsealed {
-		counts[name] += n
-	}
-	clear(s.Unsealed)
-	b.rows[hour], err = credential.Canonical(counts)
-	return err
+	return b.giveHour(hourOf(p.Time))
 }
 
 // work indexes what an entry does.
@@ -205,7 +192,7 @@ func (b *batch) work(e *entry.Entry, payload entry.Payload) error {
 			return err
 		}
 	case entry.CredentialsIssued:
-		b.issue(index, p)
+		b.issue(index, signer, p)
 		about[signer] = func(party *Party) {
 			party.Entries++
 			party.Issued += uint64(len(p.Commitments))
@@ -290,7 +277,7 @@ func (b *batch) policy(index uint64, signer string, p entry.PolicyRegistered) er
 	return nil
 }
 
-func (b *batch) issue(index uint64, p entry.CredentialsIssued) {
+func (b *batch) issue(index uint64, signer string, p entry.CredentialsIssued) {
 	s := &b.state
 	b.rows[numbered(prefixFirstLeaf, index)] = u64(s.Leaves)
 	b.rows[numbered(prefixIssued, ^s.Leaves)] = append(u64(index), u64(uint64(len(p.Commitments)))...)
@@ -298,7 +285,8 @@ func (b *batch) issue(index uint64, p entry.CredentialsIssued) {
 		b.rows[numbered(elementKey(prefixCommitment, c), index)] = u64(uint64(i))
 	}
 	n := len(p.Commitments)
-	b.count(CountIssued, n)
+	b.countOf(signer, CountIssued, n)
+	b.ownCount(signer, IssuedOf(p.Schema), n)
 	s.Leaves, s.Live = s.Leaves+uint64(n), s.Live+uint64(n)
 }
 
@@ -321,7 +309,7 @@ func (b *batch) change(index uint64, signer string, leaves []uint64, to Status) 
 		b.rows[numbered(prefixStatus, leaf)] = []byte{byte(to)}
 		b.rows[numbered(numbered(prefixChange, leaf), index)] = []byte{}
 	}
-	b.count(map[Status]string{Suspended: CountSuspended, Active: CountReinstated, Revoked: CountRevoked}[to], len(leaves))
+	b.countOf(signer, map[Status]string{Suspended: CountSuspended, Active: CountReinstated, Revoked: CountRevoked}[to], len(leaves))
 	return b.tell(index, map[string]func(*Party){signer: func(p *Party) { p.Entries++ }})
 }
 

@@ -64,6 +64,9 @@ type Index struct {
 	state state // owned by Sync
 	head  atomic.Pointer[Head]
 
+	changedMu sync.Mutex
+	changed   chan struct{} // closed, and another made, when the head becomes another
+
 	setsMu sync.Mutex
 	sets   map[credential.Digest]*policy.Set // some that were read
 }
@@ -104,7 +107,7 @@ func Open(cfg Config) (*Index, error) {
 	if cfg.Memory == nil {
 		cfg.Memory = client.File(filepath.Join(cfg.Dir, "last-seen"))
 	}
-	x := &Index{cfg: cfg, sets: make(map[credential.Digest]*policy.Set)}
+	x := &Index{cfg: cfg, changed: make(chan struct{}), sets: make(map[credential.Digest]*policy.Set)}
 	reader := cfg.Profile.Config()
 	reader.Memory, reader.Clock, reader.HTTPClient, reader.Limits = cfg.Memory, cfg.Clock, cfg.HTTPClient, cfg.Limits
 	var err error
@@ -114,8 +117,7 @@ func Open(cfg Config) (*Index, error) {
 	if x.log, err = client.NewLog(cfg.Profile.Ledger, cfg.HTTPClient, nil, cfg.Limits); err != nil {
 		return nil, fmt.Errorf("open the index of the chain: %w", err)
 	}
-	x.rows, err = rows.Open(rows.Config{Dir: filepath.Join(cfg.Dir, "rows"), FS: cfg.FS, Logger: cfg.Logger})
-	if err != nil {
+	if x.rows, err = openRows(cfg); err != nil {
 		return nil, fmt.Errorf("open the index of the chain: %w", err)
 	}
 	if err := x.load(); err != nil {
@@ -124,11 +126,48 @@ func Open(cfg Config) (*Index, error) {
 	return x, nil
 }
 
+// openRows opens the store. Rows of another version are deleted: all of them follow from the chain, and are made again.
+func openRows(cfg Config) (*rows.DB, error) {
+	where := rows.Config{Dir: filepath.Join(cfg.Dir, "rows"), FS: cfg.FS, Logger: cfg.Logger}
+	db, err := rows.Open(where)
+	if err != nil {
+		return nil, err
+	}
+	_, other := readState(db)
+	if !errors.Is(other, errOtherVersion) {
+		return db, nil // whatever else is wrong is reported by who loads it
+	}
+	cfg.Logger.Info("the index of the chain is made again", slog.Any("reason", other))
+	fs := cfg.FS
+	if fs == nil {
+		fs = vfs.Default
+	}
+	if err := errors.Join(db.Close(), fs.RemoveAll(where.Dir)); err != nil {
+		return nil, err
+	}
+	return rows.Open(where)
+}
+
 // Close closes the store. Run must have ended.
 func (x *Index) Close() error { return x.rows.Close() }
 
 // Head is how far the index is.
 func (x *Index) Head() *Head { return x.head.Load() }
+
+// Changed is closed when there are more entries than Head has, for who takes it before Head.
+func (x *Index) Changed() <-chan struct{} {
+	x.changedMu.Lock()
+	defer x.changedMu.Unlock()
+	return x.changed
+}
+
+// tellChanged wakes who waits.
+func (x *Index) tellChanged() {
+	x.changedMu.Lock()
+	defer x.changedMu.Unlock()
+	close(x.changed)
+	x.changed = make(chan struct{})
+}
 
 // Run follows the chain until ctx ends. It logs when looks begin to fail, and when they end well again.
 func (x *Index) Run(ctx context.Context) error {
@@ -280,4 +319,5 @@ func (x *Index) publish(checkpoint string, checked, signed uint64) {
 		}
 	}
 	x.head.Store(&h)
+	x.tellChanged()
 }

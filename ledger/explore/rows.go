@@ -2,6 +2,7 @@ package explore
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -36,6 +37,7 @@ import (
 //	m ‖ schema                       index of its newest publication
 //	k ‖ set ‖ part                   index of the entry that has this part of a set
 //	t ‖ hour                         counts of that hour since 1970 (JSON)
+//	u ‖ DID ‖ 0 ‖ ^hour              counts of what that issuer did in that hour, and what of it was live at the hour's last seal (JSON)
 const (
 	rowState      = "s"
 	rowCheckpoint = "c"
@@ -59,29 +61,35 @@ const (
 	prefixSchema     = "m"
 	prefixSet        = "k"
 	prefixHour       = "t"
+	prefixIssuerHour = "u"
 )
 
-// formatVersion is of the rows. An index of another version is made again.
-const formatVersion = 1
+// formatVersion is of the rows. An index of another version is made again. 2: what each issuer did by the hour.
+const formatVersion = 2
 
 // state is what the index knows of the whole chain.
 type state struct {
-	Version   int               `json:"version"`
-	Size      uint64            `json:"size"`
-	Leaves    uint64            `json:"leaves"`
-	Live      uint64            `json:"live"`
-	Seals     uint64            `json:"seals"`
-	LastSeal  SealRef           `json:"last_seal"`
-	SealHash  credential.Digest `json:"seal_digest"` // of the last seal's entry; of genesis before the first
-	Totals    map[string]uint64 `json:"totals"`
-	Unsealed  map[string]uint64 `json:"unsealed"` // counts since the last seal, which have no hour yet
-	Issuers   uint64            `json:"issuers"`
-	Verifiers uint64            `json:"verifiers"`
-	Policies  uint64            `json:"policies"`
+	Version  int               `json:"version"`
+	Size     uint64            `json:"size"`
+	Leaves   uint64            `json:"leaves"`
+	Live     uint64            `json:"live"`
+	Seals    uint64            `json:"seals"`
+	LastSeal SealRef           `json:"last_seal"`
+	SealHash credential.Digest `json:"seal_digest"` // of the last seal's entry; of genesis before the first
+	Totals   map[string]uint64 `json:"totals"`
+	Unsealed map[string]uint64 `json:"unsealed"` // counts since the last seal, which have no hour yet
+	// Waiting are those of each issuer: as many as signed something since the last seal.
+	Waiting   map[string]map[string]uint64 `json:"waiting"`
+	Issuers   uint64                       `json:"issuers"`
+	Verifiers uint64                       `json:"verifiers"`
+	Policies  uint64                       `json:"policies"`
 }
 
+// errOtherVersion is returned for rows that another version of this program wrote.
+var errOtherVersion = errors.New("the index is of another version")
+
 func readState(db *rows.DB) (state, error) {
-	s := state{Version: formatVersion, Totals: map[string]uint64{}, Unsealed: map[string]uint64{}}
+	s := state{Version: formatVersion, Totals: map[string]uint64{}, Unsealed: map[string]uint64{}, Waiting: map[string]map[string]uint64{}}
 	text, err := db.Get([]byte(rowState))
 	if errors.Is(err, rows.ErrAbsent) {
 		return s, nil
@@ -89,11 +97,18 @@ func readState(db *rows.DB) (state, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := credential.ParseCanonical(text, &s); err != nil {
+	// The version comes first: the rest of another version is not read as if it were of this one.
+	var written struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(text, &written); err != nil {
 		return s, fmt.Errorf("state of the index: %w", err)
 	}
-	if s.Version != formatVersion {
-		return s, fmt.Errorf("the index has version %d, this program keeps %d: delete its folder, and it is made again", s.Version, formatVersion)
+	if written.Version != formatVersion {
+		return s, fmt.Errorf("version %d, this program keeps %d: %w", written.Version, formatVersion, errOtherVersion)
+	}
+	if err := credential.ParseCanonical(text, &s); err != nil {
+		return s, fmt.Errorf("state of the index: %w", err)
 	}
 	return s, nil
 }
