@@ -178,7 +178,6 @@ const (
 	maxFollowers    = 256 // at once, of all cases
 	followHeartbeat = 15 * time.Second
 	followLife      = time.Hour
-	followWrite     = 10 * time.Second // for one event
 )
 
 // getProgress shows a case to who has its link: as JSON, or as server-sent events while it changes.
@@ -211,18 +210,10 @@ func (i *Issuer) follow(c *gin.Context, link string) {
 		return
 	}
 	after, _ := strconv.ParseUint(c.GetHeader("Last-Event-ID"), 10, 64) // anything else is the beginning
-	c.Header("Content-Type", "text/event-stream")
-	c.Header("X-Accel-Buffering", "no") // or nginx holds events back
-	c.Status(http.StatusOK)
-	out := http.NewResponseController(c.Writer)
-	send := func(text string) bool {
-		_ = out.SetWriteDeadline(time.Now().Add(followWrite)) // not every writer has deadlines
-		_, err := c.Writer.WriteString(text)
-		return err == nil && out.Flush() == nil
-	}
+	out := webapi.BeginEvents(c.Writer)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), followLife)
 	defer cancel()
-	for send(": a case\n\n") {
+	for out.Send(": a case\n\n") {
 		p, err := i.await(ctx, webapi.Closing(ctx), link, after)
 		switch {
 		case err != nil:
@@ -232,7 +223,7 @@ func (i *Issuer) follow(c *gin.Context, link string) {
 		}
 		after = p.Version
 		text, err := json.Marshal(p)
-		if err != nil || !send(fmt.Sprintf("id: %d\nevent: progress\ndata: %s\n\n", p.Version, text)) || p.State.ended() {
+		if err != nil || !out.Send(fmt.Sprintf("id: %d\nevent: progress\ndata: %s\n\n", p.Version, text)) || p.State.ended() {
 			return
 		}
 	}

@@ -17,8 +17,7 @@ const (
 	maxStreamsPerClient = 16
 	maxStreamBehind     = 10_000 // entries; who is further behind reads tiles
 	streamHeartbeat     = 15 * time.Second
-	streamWrite         = 10 * time.Second // a reader that takes longer is let go
-	streamLife          = time.Hour        // then the reader comes back, and the load is spread anew
+	streamLife          = time.Hour // then the reader comes back, and the load is spread anew
 )
 
 // stream is one reader of GET /v1/stream: server-sent events, an event "entry" for each entry in the published
@@ -27,7 +26,7 @@ const (
 type stream struct {
 	l    *Log
 	c    *gin.Context
-	out  *http.ResponseController
+	out  *webapi.Events
 	next uint64 // index of the entry that is sent next
 	size uint64 // of the checkpoint that was sent last
 }
@@ -40,7 +39,7 @@ func (l *Log) getStream(admission *admission) gin.HandlerFunc {
 			return
 		}
 		defer leave()
-		s := &stream{l: l, c: c, out: http.NewResponseController(c.Writer)}
+		s := &stream{l: l, c: c}
 		if s.begin() {
 			s.run()
 		}
@@ -67,12 +66,9 @@ func (s *stream) begin() bool {
 		}
 		s.size = s.next
 	}
-	header := s.c.Writer.Header()
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // or nginx holds events back
-	s.c.Status(http.StatusOK)
-	return s.send(": stream of entries\nretry: 3000\n\n")
+	s.c.Header("Cache-Control", "no-store")
+	s.out = webapi.BeginEvents(s.c.Writer)
+	return s.out.Send(": stream of entries\nretry: 3000\n\n")
 }
 
 // run sends until the reader leaves, is too slow, or the hour is over.
@@ -89,7 +85,7 @@ func (s *stream) run() {
 		select {
 		case <-changed:
 		case <-heartbeat.C:
-			if !s.send(": alive\n\n") {
+			if !s.out.Send(": alive\n\n") {
 				return
 			}
 		case <-end.C:
@@ -112,7 +108,7 @@ func (s *stream) catchUp(published head) bool {
 			return false // it is reported by whoever reads the entry otherwise
 		}
 		// Entries are canonical JSON, without line breaks.
-		if !s.send(fmt.Sprintf("id: %d\nevent: entry\ndata: %s\n\n", s.next, raw)) {
+		if !s.out.Send(fmt.Sprintf("id: %d\nevent: entry\ndata: %s\n\n", s.next, raw)) {
 			return false
 		}
 	}
@@ -121,13 +117,7 @@ func (s *stream) catchUp(published head) bool {
 	}
 	s.size = published.size
 	note := strings.ReplaceAll(strings.TrimSuffix(string(published.note), "\n"), "\n", "\ndata: ")
-	return s.send("event: checkpoint\ndata: " + note + "\n\n")
-}
-
-func (s *stream) send(text string) bool {
-	_ = s.out.SetWriteDeadline(time.Now().Add(streamWrite)) // not every writer has deadlines
-	_, err := s.c.Writer.WriteString(text)
-	return err == nil && s.out.Flush() == nil
+	return s.out.Send("event: checkpoint\ndata: " + note + "\n\n")
 }
 
 // publishedNow is the published checkpoint and a channel that is closed when it may be another.

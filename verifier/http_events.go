@@ -18,9 +18,8 @@ import (
 
 // Times of following a session by server-sent events.
 const (
-	followBeat  = 15 * time.Second // between two looks at the store, which others may have written, and signs of life
-	followWrite = 10 * time.Second // for one event
-	followLife  = maximumLifetime + time.Minute
+	followBeat = 15 * time.Second // between two looks at the store, which others may have written, and signs of life
+	followLife = maximumLifetime + time.Minute
 )
 
 // pollAfter is what who asks again and again is told to wait, in seconds.
@@ -99,7 +98,7 @@ func isKnown(fields []string, tag string) bool {
 type stream struct {
 	v       *Verifier
 	c       *gin.Context
-	out     *http.ResponseController
+	out     *webapi.Events
 	news    *follower
 	code    string // of the browser
 	session session
@@ -111,7 +110,7 @@ type stream struct {
 // follow sends an event for each state of a session until it is final. What an event says is what [Verifier.StatusWith] tells who has
 // that response code.
 func (v *Verifier) follow(c *gin.Context, client, id, code string) {
-	s := &stream{v: v, c: c, out: http.NewResponseController(c.Writer), code: code}
+	s := &stream{v: v, c: c, code: code}
 	if _, err := v.StatusWith(c.Request.Context(), client, id, code); err != nil { // before it takes a place
 		webapi.Refuse(c, v.problem(c, err))
 		return
@@ -152,10 +151,8 @@ func (s *stream) begin() bool {
 			return false
 		}
 	}
-	s.c.Header("Content-Type", "text/event-stream")
-	s.c.Header("X-Accel-Buffering", "no") // or nginx holds events back
-	s.c.Status(http.StatusOK)
-	return s.send(": a session\nretry: 3000\n\n")
+	s.out = webapi.BeginEvents(s.c.Writer)
+	return s.out.Send(": a session\nretry: 3000\n\n")
 }
 
 // run sends until the session is final or the reader leaves, is too slow, or has been here for longer than sessions are open.
@@ -205,7 +202,7 @@ func (s *stream) look() bool {
 	if err == nil { // else it is read the next time
 		s.take(news{session: &now.session})
 	}
-	return s.send(": alive\n\n")
+	return s.out.Send(": alive\n\n")
 }
 
 // show sends the session if its state is another than was sent last. It returns false when nothing more will come.
@@ -217,7 +214,7 @@ func (s *stream) show() bool {
 	}
 	if !s.shown || status.State != s.state || status.Final {
 		text, tag, err := status.tagged()
-		if err != nil || !s.send(fmt.Sprintf("id: %s\nevent: session\ndata: %s\n\n", tag, text)) {
+		if err != nil || !s.out.Send(fmt.Sprintf("id: %s\nevent: session\ndata: %s\n\n", tag, text)) {
 			return false
 		}
 		s.shown, s.state = true, status.State
@@ -228,10 +225,4 @@ func (s *stream) show() bool {
 // isOver tells that whatever is hidden from who has no response code will not be shown.
 func (s *stream) isOver() bool {
 	return !s.pending && !s.v.cfg.Clock().Before(s.session.ExpiresAt.Time())
-}
-
-func (s *stream) send(text string) bool {
-	_ = s.out.SetWriteDeadline(time.Now().Add(followWrite)) // not every writer has deadlines
-	_, err := s.c.Writer.WriteString(text)
-	return err == nil && s.out.Flush() == nil
 }

@@ -28,7 +28,7 @@ func TestScale(t *testing.T) {
 		for n := range 50 {
 			host.Issue(fmt.Sprint(n), 10)
 		}
-		at += 10
+		at += 600
 		host.Apply(entry.Operator, host.Operator, host.Draft(at))
 	}
 	host.Seal(at + 10)
@@ -82,6 +82,10 @@ func TestScale(t *testing.T) {
 	probe("entry", func(i uint64) error { _, err := x.Entry(i * 7919 % h.Size); return err })
 	probe("page of an issuer", func(i uint64) error {
 		_, _, err := x.List(explore.About(ledgertest.LandDID), h.Size-i*20, 25)
+		return err
+	})
+	probe("sixty days of an issuer by the hour", func(uint64) error {
+		_, err := x.HoursOf(ledgertest.LandDID, time.Time{}, 60*24)
 		return err
 	})
 	probe("commitment", func(i uint64) error {

@@ -1,16 +1,16 @@
-package ledger
+package webapi
 
 import (
 	"fmt"
 	"testing"
 )
 
-func TestAdmission(t *testing.T) {
-	a := newAdmission(5, 2)
+func TestPlaces(t *testing.T) {
+	a := NewPlaces(5, 2)
 	var leave []func()
 	enter := func(client string, want bool) {
 		t.Helper()
-		f, ok := a.enter(client)
+		f, ok := a.Enter(client)
 		if ok != want {
 			t.Errorf("%s: admitted %t, want %t; %+v", client, ok, want, a)
 		}
