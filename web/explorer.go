@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/explore"
 )
 
@@ -16,7 +17,7 @@ import (
 // what, a search, and a checker that recomputes proofs in the visitor's browser. What is searched for goes into no log, and by the form
 // into no address.
 //
-//	/                                  overview; /live: its part that changes
+//	/                                  overview; /live: its part that changes; /live/events: the same, whenever it did
 //	/entries?kind&before  /seals?before  /issuers?after  /verifiers?after  /policies?after&verifier    lists
 //	/entry/{index}[/raw]  /seal/{height}  /issuer/{did}  /verifier/{did}  /signer/{did}
 //	/search                            POST q, or GET ?q
@@ -28,13 +29,15 @@ type Explorer struct {
 	clock  func() time.Time
 	files  map[string]asset
 
+	followers *webapi.Places // with open overviews
+
 	liveMu sync.Mutex
 	lives  map[liveKey]livePart // what open overviews ask for all the time, made once
 }
 
 // NewExplorer makes the pages, mounted at the path base, as in /explore. A proxy may have taken off what comes before it.
 func NewExplorer(chain *explore.Index, base string, logger *slog.Logger) *Explorer {
-	x := &Explorer{chain: chain, base: base, logger: logger, clock: time.Now, files: make(map[string]asset), lives: make(map[liveKey]livePart)}
+	x := &Explorer{chain: chain, base: base, logger: logger, clock: time.Now, files: make(map[string]asset), lives: make(map[liveKey]livePart), followers: webapi.NewPlaces(maxFollowers, maxFollowersPerClient)}
 	for _, name := range []string{"icon.svg", "verification.css", "explore.css", "explore.js", "check.js", "proof.js"} {
 		x.files[name] = loadAsset(name)
 	}
@@ -71,6 +74,7 @@ func (x *Explorer) Handler() http.Handler {
 	page("GET /check", (*explorerPage).check)
 	page("GET /", func(*explorerPage) error { return explore.ErrAbsent })
 	mux.HandleFunc("GET "+x.base+"/live", x.live)
+	mux.HandleFunc("GET "+x.base+"/live/events", x.follow)
 	mux.HandleFunc("GET "+x.base+"/entry/{index}/raw", x.raw)
 	mux.HandleFunc("GET "+x.base+"/check/checkpoint", x.checkpoint)
 	mux.HandleFunc("GET "+x.base+"/check/proof", x.inclusion)

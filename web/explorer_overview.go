@@ -81,14 +81,14 @@ func (x *Explorer) livePart(p *explorerPage) (livePart, error) {
 	key := liveKey{p.Language, p.request.URL.Query().Get("lang") == p.Language}
 	x.liveMu.Lock()
 	defer x.liveMu.Unlock()
-	if part, ok := x.lives[key]; ok && part.size == p.Head.Size {
+	if part, ok := x.lives[key]; ok && part.size >= p.Head.Size {
 		return part, nil
 	}
 	n, err := p.newest()
 	if err != nil {
 		return livePart{}, err
 	}
-	p.Data = n
+	p.Data, p.root = n, "./" // addresses are seen from the overview, whoever asks
 	body, err := p.part("explore-live")
 	if err != nil {
 		return livePart{}, err

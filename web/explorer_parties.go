@@ -37,6 +37,7 @@ func (p *explorerPage) parties(role string, read func(string, int) ([]*explore.P
 type partyView struct {
 	*explore.Party
 	entryList
+	Charts   *charted // of an issuer
 	Policies []policyView
 	MoreAsks string // address of all that it may ask for; empty if all are here
 }
@@ -61,6 +62,11 @@ func (p *explorerPage) party() error {
 	v := partyView{Party: party, entryList: entryList{Rows: p.rows(found)}}
 	if more {
 		v.Next = p.Link(p.roleOf(party), did, "?before="+decimal(found[len(found)-1].Index))
+	}
+	if party.Issuer {
+		if v.Charts, err = p.chartsOf(did); err != nil {
+			return err
+		}
 	}
 	if party.Verifier {
 		registered, more, err := p.x.chain.Policies(did, "", policySize)

@@ -286,7 +286,7 @@ func (b *batch) issue(index uint64, signer string, p entry.CredentialsIssued) {
 	}
 	n := len(p.Commitments)
 	b.countOf(signer, CountIssued, n)
-	b.ownCount(signer, IssuedOf(p.Schema), n)
+	b.ownCount(signer, IssuedOf+p.Schema.String(), n)
 	s.Leaves, s.Live = s.Leaves+uint64(n), s.Live+uint64(n)
 }
 

@@ -93,6 +93,9 @@ type Head struct {
 	Unreachable bool // the last look did not end well; it is tried again
 }
 
+// Work is how many entries there are besides seals.
+func (h *Head) Work() uint64 { return h.Size - h.Seals }
+
 // Open takes up the index in a folder, or begins one. It does not reach out.
 func Open(cfg Config) (*Index, error) {
 	if cfg.Every <= 0 {

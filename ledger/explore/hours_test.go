@@ -44,7 +44,7 @@ func TestHoursOfIssuer(t *testing.T) {
 		for i, c := range of {
 			got := fmt.Sprintf("%d issued, %d suspended, %d reinstated, %d revoked, %d live",
 				c.By[explore.CountIssued], c.By[explore.CountSuspended], c.By[explore.CountReinstated], c.By[explore.CountRevoked], c.Live)
-			if got != expected[i] || c.By[explore.IssuedOf(r.Schema)] != c.By[explore.CountIssued] {
+			if got != expected[i] || c.By[explore.IssuedOf+r.Schema.String()] != c.By[explore.CountIssued] {
 				t.Errorf("at most %d hours, %s: %s, %v; want %s", limit, c.From, got, c.By, expected[i])
 			}
 		}
