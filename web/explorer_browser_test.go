@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
 	"github.com/bulla-id/bulla/web/browsertest"
@@ -70,7 +71,41 @@ func TestExplorerLiveInBrowser(t *testing.T) {
 	x.sync()
 	b.Until(`document.querySelector("[data-key=s3]") !== null && document.querySelector(".fresh [data-key=e19]") !== null && window.loadedOnce`)
 	b.Until(`document.getElementById("live-status").textContent === "New entries: 1"`)
+	// Paused, nothing changes; then all that was missed is shown, and neither focus nor what is read moves.
+	browsertest.Evaluate[any](b, `document.getElementById("live-hold").click()`)
+	b.Until(`document.getElementById("live-status").textContent === "Paused: what is new is not shown." && document.getElementById("live-hold").textContent === "Resume"`)
+	x.Apply(ledgertest.LandDID, x.Land, entry.CredentialsRevoked{Leaves: []uint64{10}})
+	x.Seal(ledgertest.Start + 7*3600)
+	x.sync()
+	time.Sleep(1500 * time.Millisecond)
+	if browsertest.Evaluate[bool](b, `document.querySelector("[data-key=e21]") !== null`) {
+		t.Error("a paused page changes")
+	}
+	place := browsertest.Evaluate[float64](b, `(() => {
+		window.read = document.querySelector("[data-key=e13]");
+		read.scrollIntoView();
+		read.focus({preventScroll: true});
+		return read.getBoundingClientRect().top;
+	})()`)
+	browsertest.Evaluate[any](b, `document.getElementById("live-hold").click()`)
+	b.Until(`document.querySelector("[data-key=e21]") !== null`)
+	if now := browsertest.Evaluate[float64](b, `document.activeElement === read ? read.getBoundingClientRect().top : -1000`); now < place-1 || now > place+1 {
+		t.Errorf("what has the focus was at %.1f and is at %.1f", place, now)
+	}
 	b.WantNoErrors()
+}
+
+// Where the server has no place for another stream, the overview asks again and again.
+func TestExplorerLiveWithoutStream(t *testing.T) {
+	x := newTown(t)
+	x.pages.followers = webapi.NewPlaces(0, 0)
+	b := browsertest.Open(t)
+	b.Open(x.server.URL + "/explore/?lang=zh-CN")
+	b.Until(`performance.getEntriesByType("resource").some(e => e.name.includes("/explore/live?"))`)
+	x.Apply(ledgertest.LandDID, x.Land, entry.CredentialsRevoked{Leaves: []uint64{9}})
+	x.Seal(ledgertest.Start + 6*3600)
+	x.sync()
+	b.Until(`document.querySelector(".fresh [data-key=e19]") !== null && document.getElementById("live-status").textContent === "新增条目：1"`)
 }
 
 // By keyboard alone: the skip link, the navigation, the search that finds an issuer, and the button that breaks an entry.
@@ -98,7 +133,7 @@ func TestExplorerByKeyboard(t *testing.T) {
 	b.Until(`!document.getElementById("tree-section").hidden`)
 	browsertest.Evaluate[any](b, `document.getElementById("tamper").focus()`)
 	b.Press(kb.Enter)
-	b.Until(`document.getElementById("tampered").textContent.includes("the change shows")`)
+	b.Until(`document.getElementById("tampered").textContent.includes("The change shows")`)
 	b.WantNoErrors()
 }
 
@@ -119,7 +154,7 @@ func TestCheckerInBrowser(t *testing.T) {
 		t.Errorf("first visit: %s", browsertest.Evaluate[string](b, `document.getElementById("steps").innerText`))
 	}
 	levels := len(ledgertest.Must(x.index.Inclusion(4, uint64(len(x.Entries))))(t))
-	if boxes := browsertest.Evaluate[int](b, `document.querySelectorAll("#tree rect").length`); boxes != 2*levels+2 {
+	if boxes := browsertest.Evaluate[int](b, `document.querySelectorAll("#tree rect").length`); boxes != 2*levels+3 { // and the signed root
 		t.Errorf("%d boxes are drawn for %d levels", boxes, levels)
 	}
 	b.Until(`document.querySelectorAll("#tree .changed").length === 0`)
@@ -128,6 +163,14 @@ func TestCheckerInBrowser(t *testing.T) {
 	b.WantAccessible("a changed byte")
 	browsertest.Evaluate[any](b, `document.getElementById("restore").click()`)
 	b.Until(`document.querySelectorAll("#tree .changed").length === 0`)
+	for _, fits := range []bool{true, false, true} { // people may change it in any way they like, and back
+		text := "text.value + ' '"
+		if fits {
+			text = "text.value.trim()"
+		}
+		browsertest.Evaluate[any](b, `{const text = document.getElementById("leaf-text"); text.value = `+text+`; text.dispatchEvent(new Event("input"))}`)
+		b.Until(fmt.Sprintf(`(document.querySelector("#tree .verdict").textContent === "=") === %v && document.getElementById("why").hidden === %v`, fits, fits))
+	}
 	old := string(x.Checkpoint)
 	receipt := ledgertest.Must(json.Marshal(x.Receipt(4)))(t)
 	x.Issue("later", 3)

@@ -84,11 +84,12 @@ func (x *Explorer) livePart(p *explorerPage) (livePart, error) {
 	if part, ok := x.lives[key]; ok && part.size >= p.Head.Size {
 		return part, nil
 	}
+	p.root = "./" // addresses are seen from the overview, whoever asks
 	n, err := p.newest()
 	if err != nil {
 		return livePart{}, err
 	}
-	p.Data, p.root = n, "./" // addresses are seen from the overview, whoever asks
+	p.Data = n
 	body, err := p.part("explore-live")
 	if err != nil {
 		return livePart{}, err

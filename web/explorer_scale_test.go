@@ -22,7 +22,7 @@ func TestExplorerScale(t *testing.T) {
 	}
 	x := newTown(t)
 	x.govern(entry.IssuerRotated{DID: ledgertest.LandDID, Keys: []jose.PublicKey{x.Land.Public()}, Quota: 1 << 24})
-	for at := ledgertest.Start + 3*3600; len(x.Entries) < entries; at += 600 {
+	for at := ledgertest.Start + 6*3600; len(x.Entries) < entries; at += 600 {
 		for n := range 50 {
 			x.Issue(fmt.Sprint(n), 10)
 		}

@@ -31,6 +31,7 @@ type town struct {
 	*ledgertest.Host
 	t      testing.TB
 	index  *explore.Index
+	pages  *Explorer
 	server *httptest.Server
 	log    *bytes.Buffer
 	clinic *jose.SigningKey
@@ -50,7 +51,8 @@ func newTown(t testing.TB) *town {
 	t.Cleanup(func() { x.index.Close() })
 	x.sync()
 	logger := slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	x.server = httptest.NewServer(NewExplorer(x.index, "/explore", logger).Handler())
+	x.pages = NewExplorer(x.index, "/explore", logger)
+	x.server = httptest.NewServer(x.pages.Handler())
 	t.Cleanup(x.server.Close)
 	return x
 }

@@ -126,38 +126,69 @@ async function included(steps, checkpoint, index) {
 	}
 }
 
-// tree draws the path, and lets people break it.
+// tree draws the path, and lets people break the entry: by a button, or in any way they like.
 function tree(t) {
-	const tamper = document.getElementById("tamper"), restore = document.getElementById("restore"), status = document.getElementById("tampered");
+	const tamper = document.getElementById("tamper"), restore = document.getElementById("restore"), text = document.getElementById("leaf-text");
 	document.getElementById("tree-section").hidden = false;
-	let tries = 0, honest;
+	let tries = 0, honest, turn = 0;
 	const compute = async bytes => {
 		const leaf = await proofs.leafHash(bytes);
 		return { leaf, ...await proofs.inclusion(leaf, t.index, t.checkpoint.size, t.path) };
 	};
 	const show = async bytes => {
-		const now = await compute(bytes);
+		const mine = ++turn, now = await compute(bytes);
+		if (mine !== turn) return; // somebody typed on
 		honest ??= now;
+		const changed = !proofs.equal(now.leaf, honest.leaf);
 		draw(t, now, honest);
 		table(now, honest);
-		return now;
+		explain(t, now, bytes, changed);
+		if (!changed && document.activeElement === restore) tamper.focus();
+		restore.hidden = !changed;
 	};
-	tamper.addEventListener("click", async () => {
-		const at = Math.floor(t.bytes.length / 2) + 7 * tries++ % t.bytes.length;
-		const changed = t.bytes.slice();
-		changed[at % t.bytes.length] ^= 1;
-		const before = String.fromCharCode(t.bytes[at % t.bytes.length]), after = String.fromCharCode(changed[at % t.bytes.length]);
-		const now = await show(changed);
-		status.textContent = say("tampered", number(at % t.bytes.length), before, after, now.steps.length + 1, short(now.root), short(t.checkpoint.root));
-		restore.hidden = false;
+	const written = () => new TextEncoder().encode(text.value);
+	text.value = new TextDecoder().decode(t.bytes);
+	text.addEventListener("input", () => show(written()));
+	tamper.addEventListener("click", () => {
+		const at = changeOne(text, tries++);
+		show(written());
+		text.setSelectionRange(at, at + 1);
 	});
-	restore.addEventListener("click", async () => {
-		await show(t.bytes);
-		status.textContent = words.restored;
-		restore.hidden = true;
-		tamper.focus();
+	restore.addEventListener("click", () => {
+		text.value = new TextDecoder().decode(t.bytes);
+		show(t.bytes);
 	});
 	show(t.bytes);
+}
+
+// changeOne makes one letter or digit another, a different one each time, and says where it is.
+function changeOne(text, tries) {
+	let at = (Math.floor(text.value.length / 2) + 7 * tries) % Math.max(text.value.length, 1);
+	while (at < text.value.length && !/[0-8A-Ya-y]/.test(text.value[at])) at++;
+	const other = at < text.value.length ? String.fromCharCode(text.value.charCodeAt(at) + 1) : "0";
+	text.value = text.value.slice(0, at) + other + text.value.slice(at + 1);
+	return at;
+}
+
+// explain says in words what the picture shows: where the entry is another, how many hashes follow, and what no longer fits.
+function explain(t, now, bytes, changed) {
+	const status = document.getElementById("tampered"), told = document.getElementById("why");
+	told.hidden = !changed;
+	if (!changed) {
+		status.textContent = told.dataset.shown ? words.restored : "";
+		return;
+	}
+	told.dataset.shown = "yes";
+	let at = 0;
+	while (at < bytes.length && bytes[at] === t.bytes[at]) at++;
+	status.textContent = say("tampered", number(at + 1), now.steps.length + 1);
+	const lines = [say("why-leaf", short(now.leaf)), say("why-root", short(now.root), short(t.checkpoint.root))];
+	lines.push(policy.cosigners.length ? say("why-signed-with", policy.threshold) : words["why-signed"], words["why-seen"]);
+	told.replaceChildren(...lines.map(line => {
+		const li = document.createElement("li");
+		li.textContent = line;
+		return li;
+	}));
 }
 
 const ns = "http://www.w3.org/2000/svg";
@@ -178,12 +209,12 @@ function box(x, y, classes, text, label) {
 	return g;
 }
 
-// draw shows the root above, and each node on the way below it with the one beside it.
+// draw shows the signed root above, then the root that was computed, and each node on the way below it with the one beside it.
 function draw(t, now, honest) {
-	const n = now.steps.length, height = (n + 2) * high;
-	const picture = svg("svg", { viewBox: `0 0 ${wide} ${height}`, role: "img", "aria-label": say("picture", t.index, n) });
+	const n = now.steps.length, height = (n + 3) * high, fits = proofs.equal(now.root, t.checkpoint.root);
+	const picture = svg("svg", { viewBox: `0 0 ${wide} ${height}`, role: "img", "aria-label": say("picture", t.index, n) + " " + words[fits ? "fits" : "fits-not"] });
 	const y = level => height - high - (level + 1) * high + 24; // of the node that the path has on a level; the leaf is on level 0
-	const x = level => level === n ? at.middle : at[now.steps[level].side];
+	const x = level => level >= n ? at.middle : at[now.steps[level].side];
 	const lines = [], boxes = [];
 	const changed = (a, b) => proofs.equal(a, b) ? "" : " changed";
 	for (let level = 0; level < n; level++) {
@@ -195,11 +226,13 @@ function draw(t, now, honest) {
 	}
 	const path = [now.leaf, ...now.steps.map(s => s.parent)], was = [honest.leaf, ...honest.steps.map(s => s.parent)];
 	for (let level = 0; level <= n; level++) {
-		const label = level === n ? words.root : level === 0 ? words.leaf : "";
-		boxes.push(box(x(level), y(level), "path" + changed(path[level], was[level]), short(path[level]), label));
+		boxes.push(box(x(level), y(level), "path" + changed(path[level], was[level]), short(path[level]), level === 0 ? words.leaf : ""));
 	}
 	lines.push(svg("line", { class: "path", x1: x(0), y1: y(0) + boxHigh, x2: x(0), y2: y(-1) }));
 	boxes.push(box(x(0), y(-1), "path" + changed(path[0], was[0]), say("entry", t.index)));
+	boxes.push(box(at.middle, y(n + 1) + 4, "signed", short(t.checkpoint.root), words["signed-root"]));
+	boxes.push(svg("text", { x: at.middle, y: y(n) - 9, class: fits ? "verdict fits" : "verdict fits-not" }, fits ? "=" : "≠"));
+	boxes.push(svg("text", { x: at.middle + boxWide / 2 + 8, y: y(n) + 20, class: "label beside" }, words.root));
 	picture.append(...lines, ...boxes);
 	document.getElementById("tree").replaceChildren(picture);
 }
