@@ -28,12 +28,12 @@ func TestExplorerInBrowser(t *testing.T) {
 	for _, screen := range []struct {
 		width    int64
 		language string
-	}{{390, chinese}, {390, english}, {1100, english}, {1100, chinese}} {
+	}{{390, chinese}, {390, english}, {1280, english}, {1280, chinese}} {
 		t.Run(fmt.Sprintf("%d pixels, %s", screen.width, screen.language), func(t *testing.T) {
 			x := newTown(t)
 			b := browsertest.Open(t)
 			for i, path := range []string{
-				"/", "/entries", "/seals", "/issuers", "/policies", "/entry/4", "/entry/12", "/seal/2", "/verifier/" + url.PathEscape(clinicDID), "/issuer/" + ledgertest.LandDID, "/search?q=2", "/check?entry=4",
+				"/", "/entries", "/seals", "/issuers", "/verifiers", "/policies", "/entry/4", "/entry/12", "/seal/2", "/verifier/" + url.PathEscape(clinicDID), "/issuer/" + ledgertest.LandDID, "/search?q=2", "/check?entry=4",
 			} {
 				b.Screen(screen.width, i%2 == 0)
 				separator := "?"

@@ -206,7 +206,7 @@ func TestExplorerSays(t *testing.T) {
 		"/entry/12":                              {english: {"Owner", "To see who owns", "Parcels", "3 days"}, chinese: {"业主", "核实所有权", "地块", "3 天"}},
 		"/policies":                              {english: {"Owner", "To see who owns", "Clinic &lt;b&gt;"}, chinese: {"业主", "诊所"}},
 		"/verifier/" + url.PathEscape(clinicDID): {english: {"What it may ask for", "Owner", "https://clinic.example/"}},
-		"/issuer/" + ledgertest.LandDID:          {english: {"Land registry", "Credentials revoked", "Audit log anchored", "Issuer reinstated", "<dd>500</dd>"}},
+		"/issuer/" + ledgertest.LandDID:          {english: {"Land registry", "Credentials revoked", "Audit log anchored", "Issuer reinstated", "<dd>500</dd>", "now 58 · at most 60", "11-15 03:00: 2</title>", "<th scope=\"col\">Credentials reinstated</th>"}, chinese: {"目前 58", "恢复凭证：共计 1"}},
 		"/entries?kind=" + string(entry.KindGenesis): {english: {"Governance founded the chain test."}, chinese: {"治理方建立了链 test。"}},
 		"/entries": {english: {"issued credentials. Number: 60"}, chinese: {"签发了 60 份凭证"}},
 		"/entries?before=4&kind=credentials-issued": {english: {"There is nothing here yet."}},
