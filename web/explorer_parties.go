@@ -37,7 +37,7 @@ func (p *explorerPage) parties(role string, read func(string, int) ([]*explore.P
 type partyView struct {
 	*explore.Party
 	entryList
-	Charts   *charted // of an issuer
+	Charts   *charted // of who issued something
 	Policies []policyView
 	MoreAsks string // address of all that it may ask for; empty if all are here
 }
@@ -63,7 +63,7 @@ func (p *explorerPage) party() error {
 	if more {
 		v.Next = p.Link(p.roleOf(party), did, "?before="+decimal(found[len(found)-1].Index))
 	}
-	if party.Issuer {
+	if party.Issued > 0 {
 		if v.Charts, err = p.chartsOf(did); err != nil {
 			return err
 		}

@@ -205,7 +205,7 @@ const wide = 340, high = 66, boxWide = 140, boxHigh = 30, at = { left: 80, right
 function box(x, y, classes, text, label) {
 	const g = svg("g", { class: classes });
 	g.append(svg("rect", { x: x - boxWide / 2, y, width: boxWide, height: boxHigh, rx: 6 }), svg("text", { x, y: y + 20 }, text));
-	if (label) g.append(svg("text", { x, y: y - 5, class: "label" }, label));
+	if (label) g.append(svg("text", { x, y: y - 9, class: "label" }, label));
 	return g;
 }
 
