@@ -60,6 +60,9 @@ const (
 	CaseDone      CaseState = "done"   // its change is on the chain
 )
 
+// CaseUndecided is no state of a case: it asks for those in both that wait for officers.
+const CaseUndecided CaseState = "undecided"
+
 func (s CaseState) undecided() bool { return s == CaseSubmitted || s == CaseInReview }
 
 func (s CaseState) ended() bool { return !s.undecided() && s != CaseApproved }
@@ -175,7 +178,7 @@ func (i *Issuer) fileIn(tx *transaction, by Officer, schemaType string, f Filing
 			return Case{}, "", err
 		}
 	}
-	tx.put(tableCase+file.ID, file)
+	tx.putCase(&file)
 	return file.Case, link, i.tellCase(tx, &file) // nobody follows it yet
 }
 
@@ -263,7 +266,7 @@ func linkRow(link string) string { return tableLink + credential.DigestOf([]byte
 
 // keepCase writes a case and tells those who follow it. The caller holds mu.
 func (i *Issuer) keepCase(tx *transaction, c *caseFile) error {
-	tx.put(tableCase+c.ID, c)
+	tx.putCase(c)
 	if err := i.tellCase(tx, c); err != nil {
 		return err
 	}
@@ -316,7 +319,8 @@ func (q CaseQuery) fits(c *caseFile) bool {
 	if c.Application != nil {
 		person = c.Application.Person
 	}
-	return (q.State == "" || q.State == c.State) && (q.Schema == "" || q.Schema == c.Schema) && (q.Person == "" || q.Person == person) &&
+	state := q.State == "" || q.State == c.State || q.State == CaseUndecided && c.State.undecided()
+	return state && (q.Schema == "" || q.Schema == c.Schema) && (q.Person == "" || q.Person == person) &&
 		(q.ExternalID == "" || q.ExternalID == c.ExternalID)
 }
 
@@ -332,15 +336,9 @@ func (i *Issuer) Cases(by Officer, q CaseQuery) (page []Case, next string, err e
 		return nil, "", err
 	}
 	page = []Case{}
-	var failed error
 	looked, more := 0, false
-	err = i.cfg.Store.Scan(tableCase, tableCase+q.After, func(key string, value []byte) bool {
+	err = i.candidates(q, func(c *caseFile) bool {
 		if more = len(page) == q.Limit || looked == maxLooked; more {
-			return false
-		}
-		c := new(caseFile)
-		if failed = json.Unmarshal(value, c); failed != nil {
-			failed = errors.New("row of case is damaged") // the cause could quote it
 			return false
 		}
 		looked, next = looked+1, c.ID
@@ -349,7 +347,7 @@ func (i *Issuer) Cases(by Officer, q CaseQuery) (page []Case, next string, err e
 		}
 		return true
 	})
-	if err := errors.Join(err, failed); err != nil {
+	if err != nil {
 		return nil, "", fmt.Errorf("list cases: %w", err)
 	}
 	if !more {

@@ -233,7 +233,7 @@ func (i *Issuer) companionOf(ctx context.Context, tx *transaction, a application
 	if file != nil {
 		file.Order = o.ID
 		file.step(CaseIssued, i.now(), System)
-		tx.put(tableCase+file.ID, file)
+		tx.putCase(file)
 		if err := i.tellCase(tx, file); err != nil {
 			return "", err
 		}

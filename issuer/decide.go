@@ -227,7 +227,7 @@ func (b *batch) taskRefused(c *change, refusal *Refusal) error {
 	}
 	file.Decision = &Reason{Code: ReasonOther, Note: refusal.Detail}
 	file.step(CaseRefused, b.issuer.now(), System)
-	b.tx.put(tableCase+file.ID, file)
+	b.tx.putCase(&file)
 	if err := b.issuer.tellCase(b.tx, &file); err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (i *Issuer) settleTask(tx *transaction, id string) error {
 		return i.release(tx, &c)
 	}
 	c.step(CaseDone, i.now(), System)
-	tx.put(tableCase+c.ID, c)
+	tx.putCase(&c)
 	return i.tellCase(tx, &c)
 }
 
@@ -263,7 +263,7 @@ func (i *Issuer) settleCase(tx *transaction, orderID, credentialID string) error
 	}
 	c.Issued = credentialID
 	c.step(CaseIssued, i.now(), System)
-	tx.put(tableCase+c.ID, c)
+	tx.putCase(&c)
 	return i.tellCase(tx, &c)
 }
 
@@ -291,7 +291,7 @@ func (i *Issuer) joinCase(tx *transaction, o *order) error {
 			return err
 		}
 	}
-	tx.put(tableCase+c.ID, c)
+	tx.putCase(&c)
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (a *adminAPI) mountCases() {
 	type query struct {
 		After      string    `query:"after"`
 		Limit      int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		State      CaseState `query:"state"`
+		State      CaseState `query:"state" doc:"undecided: submitted or in-review"`
 		Schema     string    `query:"schema"`
 		ExternalID string    `query:"external_id"`
 	}
@@ -86,17 +86,19 @@ func (a *adminAPI) mountCases() {
 	}, func(_ context.Context, by Officer, in *query) (*body[casePage], error) {
 		return list(by, CaseQuery{After: in.After, Limit: in.Limit, State: in.State, Schema: in.Schema, ExternalID: in.ExternalID})
 	})
-	type search struct {
+	type lookUp struct {
 		Body struct {
-			Person string `json:"person"`
-			After  string `json:"after,omitempty"`
-			Limit  int    `json:"limit,omitempty"`
+			Person     string `json:"person,omitempty"`
+			ExternalID string `json:"external_id,omitempty"`
+			After      string `json:"after,omitempty"`
+			Limit      int    `json:"limit,omitempty"`
 		}
 	}
 	operation(a, ScopeReadCases, huma.Operation{
-		OperationID: "search-applications", Method: http.MethodPost, Path: "/applications/search", Tags: tags, Summary: "The applications of a person",
-	}, func(_ context.Context, by Officer, in *search) (*body[casePage], error) {
-		return list(by, CaseQuery{Person: in.Body.Person, After: in.Body.After, Limit: in.Body.Limit})
+		OperationID: "search-applications", Method: http.MethodPost, Path: "/applications/search", Tags: tags, Summary: "The applications of a person, or with the agency's own number",
+		Description: "A person's name has no place in a URL, and a number may be a person's.",
+	}, func(_ context.Context, by Officer, in *lookUp) (*body[casePage], error) {
+		return list(by, CaseQuery{Person: in.Body.Person, ExternalID: in.Body.ExternalID, After: in.Body.After, Limit: in.Body.Limit})
 	})
 	type one struct {
 		ID string `path:"id"`

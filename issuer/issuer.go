@@ -176,6 +176,9 @@ func New(cfg Config) (*Issuer, error) {
 	if err := i.openCounts(); err != nil {
 		return nil, fmt.Errorf("new issuer: %w", err)
 	}
+	if err := i.findWaiting(); err != nil {
+		return nil, fmt.Errorf("new issuer: %w", err)
+	}
 	return i, nil
 }
 

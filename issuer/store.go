@@ -130,6 +130,7 @@ const (
 	tableIntent      = "intent/"      // by sequence number: entries not known to be sealed
 	tableEntry       = "entry/"       // by sequence number: sealed entries that issued
 	tableCase        = "case/"        // by id, which rises with time
+	tableWaiting     = "waiting/"     // by what for and id: cases that have not ended
 	tableLink        = "link/"        // by digest: private links of cases
 	tableExternal    = "external/"    // by tag: the agency's own numbers of cases
 	tableIdempotent  = "idempotent/"  // by tag: requests that clients named

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/web/internal/page"
 )
 
 // ErrAbsent is what a role returns for a page that there is not.
@@ -157,13 +157,9 @@ func (v *view) draw(wallet string) error {
 	if err != nil || link.Scheme != "openid4vp" {
 		return errors.New("the request's link is none of ours")
 	}
-	image, err := drawCode(v.RequestLink)
-	if err != nil {
-		return fmt.Errorf("draw the request's code: %w", err)
-	}
 	v.Link, v.InWallet = template.URL(v.RequestLink), inWallet(wallet, v.Language, v.RequestLink)
-	v.Code = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(image))
-	return nil
+	v.Code, err = page.CodeURL(v.RequestLink)
+	return err
 }
 
 // progress is what the page's script asks for again and again.

@@ -22,6 +22,7 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/web/internal/page"
 )
 
 // visits are pages by id; the pages of a running verifier are tested in internal/office.
@@ -216,7 +217,7 @@ func TestCancel(t *testing.T) {
 // An outside reader reads the code, drawn from the very squares of the image.
 func TestCode(t *testing.T) {
 	for _, text := range []string{link, strings.Repeat("x", 1000), "短"} {
-		svg, err := drawCode(text)
+		svg, err := page.DrawCode(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +234,7 @@ func TestCode(t *testing.T) {
 			t.Errorf("%.40q is read as %.40q", text, read.GetText())
 		}
 	}
-	if _, err := drawCode(strings.Repeat("x", 3000)); err == nil {
+	if _, err := page.DrawCode(strings.Repeat("x", 3000)); err == nil {
 		t.Error("a text that fits no code was drawn")
 	}
 }
@@ -274,8 +275,8 @@ func number(t *testing.T, digits []byte) (n int) {
 // The image in the page is the code of the request.
 func TestPageHasTheCode(t *testing.T) {
 	s := start(t, &visits{pages: map[string]*Visit{"p": someVisit()}})
-	_, page := get(t, s.URL+"/verify/p")
-	match := regexp.MustCompile(`src="data:image/svg(?:\+|&#43;)xml;base64,([^"]+)"`).FindStringSubmatch(page)
+	_, shown := get(t, s.URL+"/verify/p")
+	match := regexp.MustCompile(`src="data:image/svg(?:\+|&#43;)xml;base64,([^"]+)"`).FindStringSubmatch(shown)
 	if match == nil {
 		t.Fatal("the page has no code")
 	}
@@ -283,7 +284,7 @@ func TestPageHasTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := drawCode(link)
+	want, err := page.DrawCode(link)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,14 +10,12 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/officers"
+	"github.com/bulla-id/bulla/issuer"
 )
 
-// scopeAudit lets somebody read who did what.
-const scopeAudit = "issuer:audit.read"
-
 func (c *Console) mountAudit() {
-	c.page("GET /audit", scopeAudit, (*visit).audit)
-	c.page("GET /audit/export", scopeAudit, (*visit).exportAudit)
+	c.page("GET /audit", issuer.ScopeAudit, (*visit).audit)
+	c.page("GET /audit/export", issuer.ScopeAudit, (*visit).exportAudit)
 }
 
 // auditRecord is one of the trail.
@@ -104,11 +102,17 @@ func (c *Console) actor(name string) string {
 	if name == "" || name == "holder" || name == "system" || strings.Contains(name, "|") {
 		return name
 	}
-	return c.cfg.URL + "|" + name
+	return c.cfg.URL + "|officer:" + name
 }
 
 // officerName is how pages write who acted.
-func (c *Console) officerName(actor string) string { return strings.TrimPrefix(actor, c.cfg.URL+"|") }
+func (c *Console) officerName(actor string) string {
+	own, ok := strings.CutPrefix(actor, c.cfg.URL+"|")
+	if !ok {
+		return actor
+	}
+	return strings.TrimPrefix(own, "officer:")
+}
 
 // Anchored is the newest head that the chain has, or nil.
 func (d auditView) Anchored() any {

@@ -39,6 +39,8 @@ type Config struct {
 	SignIn *SignIn // that has pages here; nil: officers sign in elsewhere
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// Explorer is the URL of the chain's explorer, for links to entries. Empty: there are none.
+	Explorer string
 }
 
 // Console serves the pages.
@@ -60,7 +62,7 @@ func New(cfg Config) (*Console, error) {
 	}
 	c := &Console{cfg: cfg, base: strings.TrimSuffix(at.Path, "/") + Path, files: make(map[string]page.Asset), mux: http.NewServeMux()}
 	c.api = newAPI(cfg.API, strings.TrimSuffix(at.Path, "/")+APIPath)
-	if c.templates, err = template.New("").Funcs(template.FuncMap{"pass": pass, "moment": moment, "day": day}).ParseFS(assets, "assets/*.html"); err != nil {
+	if c.templates, err = template.New("").Funcs(template.FuncMap{"pass": pass, "moment": moment, "day": day, "enrolment": enrolment}).ParseFS(assets, "assets/*.html"); err != nil {
 		return nil, err
 	}
 	names, err := fs.Glob(assets, "assets/*.*")
@@ -138,6 +140,10 @@ func bound(path string) int64 {
 func (c *Console) mountPages() {
 	c.page("GET /{$}", "", (*visit).home)
 	c.mountOverview()
+	c.mountApplications()
+	c.mountFiling()
+	c.mountCredentials()
+	c.mountEnrolments()
 	c.mountImports()
 	c.mountAudit()
 	c.mountKeys()

@@ -12,10 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// scopeFile lets somebody file applications.
-const scopeFile = "issuer:applications.write"
+	"github.com/bulla-id/bulla/issuer"
+)
 
 // Bounds of imports. That of the file is the API's.
 const (
@@ -25,24 +24,24 @@ const (
 )
 
 func (c *Console) mountImports() {
-	c.page("GET /imports", scopeFile, (*visit).imports)
-	c.page("POST /imports", scopeFile, (*visit).startImport)
-	c.page("GET /imports/template", scopeFile, (*visit).importTemplate)
-	c.page("GET /imports/{id}", scopeFile, (*visit).showImport)
-	c.page("GET /imports/{id}/problems", scopeFile, (*visit).importProblems)
-	c.page("POST /imports/{id}/links", scopeFile, (*visit).importLinks)
+	c.page("GET /imports", issuer.ScopeFile, (*visit).imports)
+	c.page("POST /imports", issuer.ScopeFile, (*visit).startImport)
+	c.page("GET /imports/template", issuer.ScopeFile, (*visit).importTemplate)
+	c.page("GET /imports/{id}", issuer.ScopeFile, (*visit).showImport)
+	c.page("GET /imports/{id}/problems", issuer.ScopeFile, (*visit).importProblems)
+	c.page("POST /imports/{id}/links", issuer.ScopeFile, (*visit).importLinks)
 }
 
 // importsView is what the page shows.
 type importsView struct {
-	Schemas []schemaText
+	Schemas []schema
 	Mine    []importState
 }
 
 func (v *visit) imports() error { return v.showImports(nil) }
 
 func (v *visit) showImports(refused error) error {
-	schemas, err := v.schemaTexts()
+	schemas, err := v.schemas()
 	if err != nil {
 		return err
 	}
@@ -192,9 +191,9 @@ func (v *visit) importProblems() error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{v.text("imports.row"), v.text("imports.column"), v.text("imports.problem"), v.text("imports.detail")}}
+	rows := [][]string{{v.t("imports.row"), v.t("imports.column"), v.t("imports.problem"), v.t("imports.detail")}}
 	for _, p := range j.allProblems() {
-		rows = append(rows, []string{strconv.Itoa(p.Row), p.Column, v.text("imports.code." + p.Code), p.Detail})
+		rows = append(rows, []string{strconv.Itoa(p.Row), p.Column, v.t("imports.code." + p.Code), p.Detail})
 	}
 	return v.table("problems.csv", rows)
 }
@@ -209,7 +208,7 @@ func (v *visit) importLinks() error {
 	if links == nil {
 		return &Problem{Status: http.StatusNotFound, Code: "links-taken"}
 	}
-	rows := [][]string{{v.text("imports.row"), v.text("imports.case"), v.text("imports.link")}}
+	rows := [][]string{{v.t("imports.row"), v.t("imports.case"), v.t("imports.link")}}
 	for _, c := range links {
 		rows = append(rows, []string{strconv.Itoa(c.Row), c.ID, v.c.cfg.URL + "/progress/" + c.Link})
 	}
@@ -234,6 +233,3 @@ func (v *visit) table(name string, rows [][]string) error {
 	out.Flush()
 	return nil
 }
-
-// text is the text of a key in the page's language.
-func (v *visit) text(key string) string { return texts[key].In(v.language) }

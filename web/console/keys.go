@@ -3,13 +3,12 @@ package console
 import (
 	"net/http"
 	"strings"
+
+	"github.com/bulla-id/bulla/issuer"
 )
 
-// scopeKeys lets somebody see which keys there are.
-const scopeKeys = "issuer:keys.read"
-
 func (c *Console) mountKeys() {
-	c.page("GET /keys", scopeKeys, (*visit).keys)
+	c.page("GET /keys", issuer.ScopeKeys, (*visit).keys)
 }
 
 // keyRow is a key, without its secret.

@@ -6,15 +6,13 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/officers"
+	"github.com/bulla-id/bulla/issuer"
 )
 
-// scopeOfficers lets somebody say who the officers are.
-const scopeOfficers = "issuer:officers.write"
-
 func (c *Console) mountOfficers() {
-	c.page("GET /officers", scopeOfficers, func(v *visit) error { return v.showOfficers(officersView{}, nil) })
-	c.page("POST /officers", scopeOfficers, (*visit).invite)
-	c.page("POST /officers/{id}", scopeOfficers, (*visit).changeOfficer)
+	c.page("GET /officers", issuer.ScopeOfficers, func(v *visit) error { return v.showOfficers(officersView{}, nil) })
+	c.page("POST /officers", issuer.ScopeOfficers, (*visit).invite)
+	c.page("POST /officers/{id}", issuer.ScopeOfficers, (*visit).changeOfficer)
 }
 
 // officersView is what the page shows.

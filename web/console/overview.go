@@ -8,15 +8,12 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
-	"github.com/bulla-id/bulla/credential"
+	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/web/internal/chart"
 )
 
-// scopeStatistics lets somebody see how many there are.
-const scopeStatistics = "issuer:credentials.read"
-
 func (c *Console) mountOverview() {
-	c.page("GET /overview", scopeStatistics, (*visit).overview)
+	c.page("GET /overview", issuer.ScopeCredentials, (*visit).overview)
 }
 
 // period is a time that charts show, and the stretches that it is cut into.
@@ -43,30 +40,6 @@ func periodOf(key string) period {
 	return periods[0]
 }
 
-// schemaText is a schema's title by its type.
-type schemaText struct {
-	Type  string
-	Title credential.Text
-}
-
-// schemaTexts are the schemas that the agency issues under.
-func (v *visit) schemaTexts() (list []schemaText, err error) {
-	var answer struct {
-		Schemas []struct{ Schema credential.Schema }
-	}
-	if err := v.call(http.MethodGet, "/schemas", nil, &answer); err != nil {
-		return nil, err
-	}
-	for _, s := range answer.Schemas {
-		text := schemaText{s.Schema.Type, credential.Text{English: s.Schema.Type}}
-		if s.Schema.Display != nil {
-			text.Title = *s.Schema.Display
-		}
-		list = append(list, text)
-	}
-	return list, nil
-}
-
 // statistics is the API's answer.
 type statistics struct {
 	Days []struct {
@@ -79,7 +52,7 @@ type statistics struct {
 // standing is how many there are in each state under one schema.
 type standing struct {
 	Schema       string
-	Title        credential.Text
+	Title        string
 	Applications map[string]int
 	Credentials  map[string]int
 }
@@ -89,7 +62,7 @@ type overviewView struct {
 	Now     []standing
 	Periods []period
 	Period  period
-	Schemas []schemaText
+	Schemas []schema
 	Schema  string // only this one, if not empty
 	Charts  *chart.Charts
 }
@@ -113,12 +86,12 @@ func (v *visit) overview() error {
 	query := v.r.URL.Query()
 	data := overviewView{Periods: periods, Period: periodOf(query.Get("period"))}
 	var err error
-	if data.Schemas, err = v.schemaTexts(); err != nil {
+	if data.Schemas, err = v.schemas(); err != nil {
 		return err
 	}
-	titles := make(map[string]credential.Text)
+	titles := make(map[string]string)
 	for _, s := range data.Schemas {
-		titles[s.Type] = s.Title
+		titles[s.Schema.Type] = s.Schema.Title(v.language)
 	}
 	if _, known := titles[query.Get("schema")]; known {
 		data.Schema = query.Get("schema")

@@ -7,7 +7,7 @@ import (
 )
 
 // texts are the words of the pages. What the API says of a claim is in the words of the schema.
-var texts = together(frameTexts, overviewTexts, auditTexts, importsTexts, keysTexts, signInTexts)
+var texts = together(frameTexts, applicationTexts, credentialTexts, overviewTexts, auditTexts, importsTexts, keysTexts, signInTexts)
 
 func together(parts ...map[string]credential.Text) map[string]credential.Text {
 	all := make(map[string]credential.Text)

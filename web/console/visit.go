@@ -12,6 +12,7 @@ import (
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/web/internal/page"
 )
 
@@ -22,15 +23,19 @@ type visit struct {
 	r        *http.Request
 	language string
 	session  *Session
+	at       string // path below the console's where the page that answers a form can be opened; empty: the request's own
 }
 
 // navigation is what the bar leads to, for those who have the scope. Its texts are console.nav.KEY.
 var navigation = []navigationItem{
-	{"overview", "/overview", scopeStatistics},
-	{"imports", "/imports", scopeFile},
-	{"audit", "/audit", scopeAudit},
-	{"keys", "/keys", scopeKeys},
-	{"officers", "/officers", scopeOfficers},
+	{"overview", "/overview", issuer.ScopeCredentials},
+	{"applications", "/applications", issuer.ScopeReadCases},
+	{"credentials", "/credentials", issuer.ScopeCredentials},
+	{"imports", "/imports", issuer.ScopeFile},
+	{"audit", "/audit", issuer.ScopeAudit},
+	{"enrolments", "/enrolments", issuer.ScopeEnrolments},
+	{"keys", "/keys", issuer.ScopeKeys},
+	{"officers", "/officers", issuer.ScopeOfficers},
 }
 
 type navigationItem struct{ key, path, scope string }
@@ -83,6 +88,17 @@ func (v view) InOther() string {
 		separator = "&"
 	}
 	return v.Path + separator + "lang=" + v.Other
+}
+
+// WithoutAfter is this page's address with its list from the beginning.
+func (v view) WithoutAfter() string {
+	path, query, _ := strings.Cut(v.Path, "?")
+	asked, err := url.ParseQuery(query)
+	if err != nil {
+		return path
+	}
+	asked.Del("after")
+	return path + "?" + asked.Encode()
 }
 
 // Says is a problem in the page's language; the API's own words where we have none.
@@ -161,6 +177,9 @@ func (v *visit) view(data any, problem *Problem) view {
 	own := v.r.URL.Path
 	if len(query) > 0 {
 		own += "?" + query.Encode()
+	}
+	if v.at != "" {
+		own = v.c.base + v.at
 	}
 	about := view{
 		Words: words, base: v.c.base, Path: own, Other: page.Other(v.language), Once: webapi.RandomID(), Problem: problem, Data: data,

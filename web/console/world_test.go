@@ -63,11 +63,14 @@ type office struct {
 }
 
 // newOffice makes one whose credentials need two approvals.
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T) *office { return newOfficeLogging(t, t.Output()) }
+
+func newOfficeLogging(t *testing.T, log io.Writer) *office {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a chain takes seconds")
 	}
+	t.Parallel() // most of the time they wait for seals
 	o := &office{t: t, chain: ledgertest.New(t, listEnrolmentKey)}
 	var answer http.Handler
 	o.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer.ServeHTTP(w, r) }))
@@ -77,7 +80,7 @@ func newOffice(t *testing.T) *office {
 	o.chain.Settle()
 	vk, _ := enrolmentKeys()
 	name := credential.Text{English: "Land registry", Chinese: "不动产登记中心"}
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	o.issuer = ledgertest.Must(issuer.New(issuer.Config{
 		DID: landDID, Name: name, URL: o.server.URL, Genesis: o.chain.Genesis, Schemas: []*credential.Schema{titleSchema()},
 		EnrolmentKey: vk, Keys: issuer.Keys{Signing: signing, Admin: ledgertest.Key(t, "admin"), Records: bytes.Repeat([]byte{3}, issuer.RecordKeySize)},
@@ -117,11 +120,11 @@ func (g gate) Session(r *http.Request) (*console.Session, error) {
 	if err != nil || officers[who.Value] == "" {
 		return nil, console.ErrSignedOut
 	}
-	return &console.Session{Officer: who.Value, Name: "Officer " + who.Value, Scopes: issuer.Roles[officers[who.Value]], Until: time.Now().Add(time.Hour)}, nil
+	return &console.Session{Officer: g.issuer.URL() + "|officer:" + who.Value, Name: "Officer " + who.Value, Scopes: issuer.Roles[officers[who.Value]], Until: time.Now().Add(time.Hour)}, nil
 }
 
 func (g gate) Token(_ context.Context, s *console.Session) (string, error) {
-	return g.issuer.AdminToken(s.Officer, s.Scopes, time.Minute)
+	return g.issuer.AdminToken(strings.TrimPrefix(s.Officer, g.issuer.URL()+"|"), s.Scopes, time.Minute)
 }
 
 func (g gate) SignOut(w http.ResponseWriter, _ *http.Request) error {

@@ -1,8 +1,10 @@
-package web
+package page
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
+	"html/template"
 
 	"rsc.io/qr"
 )
@@ -10,9 +12,9 @@ import (
 // quietZone is the white edge around a code, in modules (ISO/IEC 18004: 4).
 const quietZone = 4
 
-// drawCode is a text as a QR code, an SVG image of one square a dark module. Level L: screens are clean, and fewer modules are
+// DrawCode is a text as a QR code, an SVG image of one square a dark module. Level L: screens are clean, and fewer modules are
 // easier to scan.
-func drawCode(text string) ([]byte, error) {
+func DrawCode(text string) ([]byte, error) {
 	code, err := qr.Encode(text, qr.L)
 	if err != nil {
 		return nil, err
@@ -33,4 +35,13 @@ func drawCode(text string) ([]byte, error) {
 	}
 	out.WriteString(`"/></svg>`)
 	return out.Bytes(), nil
+}
+
+// CodeURL is the image of a text's QR code as a URL with the image in it, for a page's img.
+func CodeURL(text string) (template.URL, error) {
+	image, err := DrawCode(text)
+	if err != nil {
+		return "", fmt.Errorf("draw a QR code: %w", err) // the cause has sizes only
+	}
+	return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(image)), nil
 }
