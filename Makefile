@@ -56,7 +56,7 @@ judges: ## implementations that are not ours check our formats (node)
 	testvectors/check/run
 
 screenshots: wallet-page ## write an image of every page into SCREENSHOTS=screenshots (needs Chromium)
-	BULLA_JUDGES=required BULLA_SCREENSHOTS=$(abspath $(SCREENSHOTS)) go test -count=1 -run 'Browser|WalletPage|Explorer' ./web/... ./internal/demo
+	BULLA_JUDGES=required BULLA_SCREENSHOTS=$(abspath $(SCREENSHOTS)) go test -count=1 -run 'Browser|WalletPage|Explorer|Shell' ./web/... ./internal/demo
 
 bench: build ## measure; one JSON line a figure
 	$(BULLA) bench --json

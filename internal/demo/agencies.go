@@ -172,7 +172,7 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 		if err != nil {
 			return err
 		}
-		handler, err = office.WithConsole(service, handler, office.ConsoleConfig{Name: a.name, API: api, Clock: time.Now, Logger: n.logger})
+		handler, err = office.WithConsole(service, handler, office.ConsoleConfig{Name: a.name, API: api, Explorer: n.ExplorerURL(), Clock: time.Now, Logger: n.logger})
 		if err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 	if s.handler, err = WithCasePages(service, s.withAlarms(at.Path+"/readyz", api), cfg.WalletRate, o); err != nil {
 		return err
 	}
-	pages := ConsoleConfig{Name: cfg.Name, API: api, SignIn: signIn, Clock: s.clock, Logger: o.logger()}
+	pages := ConsoleConfig{Name: cfg.Name, API: api, SignIn: signIn, Explorer: cfg.Explorer, Clock: s.clock, Logger: o.logger()}
 	if s.handler, err = WithConsole(service, s.handler, pages); err != nil {
 		return err
 	}

@@ -100,6 +100,7 @@ type IssuerConfig struct {
 	WebhookRetry     int               `json:"webhook_retry_hours,omitempty"` // for how long a message is tried; 72 if left out
 	Clients          []ClientConfig    `json:"clients,omitempty"`             // software that may ask for tokens
 	Provider         *ProviderConfig   `json:"provider,omitempty"`            // the agency's own OpenID provider, for its officers
+	Explorer         string            `json:"explorer,omitempty"`            // URL of the chain's explorer, that the console links to
 }
 
 // VerifierConfig is the file of a relying party.

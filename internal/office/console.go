@@ -17,8 +17,10 @@ type ConsoleConfig struct {
 	Name   credential.Text
 	API    http.Handler  // the agency's, that the console asks
 	SignIn *oauth.SignIn // at the agency's own provider; nil: there is none
-	Clock  func() time.Time
-	Logger *slog.Logger
+	// Explorer is the URL of the chain's explorer, for links to entries; empty: there are none.
+	Explorer string
+	Clock    func() time.Time
+	Logger   *slog.Logger
 }
 
 // WithConsole is an agency's handler and, at [console.Path], the pages of its officers.
@@ -27,7 +29,7 @@ func WithConsole(i *issuer.Issuer, handler http.Handler, cfg ConsoleConfig) (htt
 	if err != nil {
 		return nil, err
 	}
-	c, err := console.New(console.Config{URL: i.URL(), Name: cfg.Name, API: cfg.API, Gate: gate, SignIn: gate, Clock: cfg.Clock, Logger: cfg.Logger})
+	c, err := console.New(console.Config{URL: i.URL(), Name: cfg.Name, API: cfg.API, Gate: gate, SignIn: gate, Explorer: cfg.Explorer, Clock: cfg.Clock, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
