@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/bulla-id/bulla/issuer"
@@ -90,21 +91,21 @@ func (v *visit) startImport() error {
 	if err != nil {
 		return v.showImports(err)
 	}
-	err = v.runImport(j, form, file)
-	j.end(v.c.cfg.Clock(), err)
-	var problem *Problem
-	if errors.As(err, &problem) && j.state().Progress.Rows == 0 {
+	var failed *Problem
+	func() {
+		failed = &Problem{Status: http.StatusBadGateway, Code: "broke-off"} // whatever happens
+		defer func() { j.end(v.c.cfg.Clock(), failed) }()
+		failed = v.runImport(j, form, file)
+	}()
+	if failed != nil && j.state().Progress.Rows == 0 {
 		v.c.jobs.forget(j)
-		return v.showImports(problem)
-	}
-	if err != nil && problem == nil {
-		return err
+		return v.showImports(failed)
 	}
 	return v.goTo("/imports/"+url.PathEscape(j.id), "")
 }
 
-// runImport sends the file to the API, and keeps what it answers.
-func (v *visit) runImport(j *job, f importForm, file io.Reader) error {
+// runImport sends the file to the API, and keeps what it answers. It returns why the import ended before its file did.
+func (v *visit) runImport(j *job, f importForm, file io.Reader) *Problem {
 	conn := http.NewResponseController(v.w)
 	extend := func() {
 		until := time.Now().Add(importPause)
@@ -115,22 +116,23 @@ func (v *visit) runImport(j *job, f importForm, file io.Reader) error {
 	if f.encoding != "" {
 		query.Set("encoding", f.encoding)
 	}
-	answer, err := v.stream(http.MethodPost, "/imports?"+query.Encode(), file)
+	upload := &upload{Reader: file}
+	answer, err := v.stream(http.MethodPost, "/imports?"+query.Encode(), upload)
 	if err != nil {
-		return err
+		return v.problemOf(err)
 	}
 	defer answer.Close()
 	lines := json.NewDecoder(answer)
 	for {
 		var line importLine
-		switch err := lines.Decode(&line); {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		if err := lines.Decode(&line); err != nil {
 			return &Problem{Status: http.StatusBadGateway, Code: "broke-off"}
-		case err != nil:
-			return fmt.Errorf("import: %w", err)
 		}
 		if line.Progress != nil {
 			extend()
+		}
+		if line.Error != nil && upload.broke.Load() {
+			return &Problem{Status: http.StatusBadGateway, Code: "broke-off"}
 		}
 		if line.Error != nil {
 			return &Problem{Status: http.StatusBadRequest, Code: "import-" + line.Error.Code, Detail: line.Error.Detail}
@@ -139,6 +141,20 @@ func (v *visit) runImport(j *job, f importForm, file io.Reader) error {
 			return nil
 		}
 	}
+}
+
+// upload is a file that comes in, and remembers that it broke off.
+type upload struct {
+	io.Reader
+	broke atomic.Bool
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		u.broke.Store(true)
+	}
+	return n, err
 }
 
 func (v *visit) importTemplate() error {
@@ -181,6 +197,9 @@ func (v *visit) showImport() error {
 	case script:
 		v.w.Header().Set("Content-Type", "application/json")
 		return json.NewEncoder(v.w).Encode(map[string]any{"progress": j.state().Progress})
+	}
+	if state := j.state(); !state.Ended {
+		v.w.Header().Set("Refresh", "5")
 	}
 	return v.show("import", j.state())
 }

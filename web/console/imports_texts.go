@@ -48,6 +48,8 @@ var importsTexts = map[string]credential.Text{
 	"imports.case":         {English: "Application", Chinese: "申请编号"},
 	"imports.link":         {English: "Link", Chinese: "链接"},
 	"imports.more":         {English: "Not shown here:", Chinese: "此处未显示："},
+	"imports.lost":         {English: "Not even in the file, as they are too many:", Chinese: "因数量过多，文件中也未包含："},
+	"imports.links-off":    {English: "Links that could not be kept, as they are too many:", Chinese: "因数量过多未能保留的链接："},
 	"imports.kept":         {English: "This page is yours alone, and is forgotten an hour after the import's end.", Chinese: "本页仅您可见，导入结束一小时后清除。"},
 	"imports.another":      {English: "Back to imports", Chinese: "返回批量导入"},
 

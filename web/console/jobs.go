@@ -10,6 +10,7 @@ import (
 // Bounds of what the console remembers of imports. Nothing of it is ever on disk.
 const (
 	maxJobs     = 64
+	maxJobsOf   = 8         // of one officer: the oldest that has ended makes room
 	jobLifetime = time.Hour // after its end
 	maxProblems = 20_000    // of one import
 	maxLinks    = 100_000
@@ -57,10 +58,11 @@ type job struct {
 
 	mu       sync.Mutex // guards what follows
 	ended    time.Time  // zero while it runs
-	failed   bool
+	failed   *Problem   // why it ended before its file did
 	progress importProgress
 	problems []rowProblem
 	links    []importCase
+	linksOff int // beyond maxLinks
 }
 
 // importState is what a page shows of an import.
@@ -69,11 +71,13 @@ type importState struct {
 	DryRun   bool
 	Begun    time.Time
 	Ended    bool
-	Failed   bool
+	Failed   *Problem
 	Progress importProgress
 	Problems []rowProblem // the first
 	More     int          // problems that the page does not show
+	Lost     int          // problems that the file does not have either
 	Links    int          // that can be handed out
+	LinksOff int          // that were too many to keep
 }
 
 // shownProblems is how many a page shows; a file has the others.
@@ -84,7 +88,7 @@ func (j *job) state() importState {
 	defer j.mu.Unlock()
 	s := importState{ID: j.id, DryRun: j.dryRun, Begun: j.begun, Ended: !j.ended.IsZero(), Failed: j.failed, Progress: j.progress, Links: len(j.links)}
 	s.Problems = slices.Clone(j.problems[:min(len(j.problems), shownProblems)])
-	s.More = s.Progress.Problems - len(s.Problems)
+	s.More, s.Lost, s.LinksOff = s.Progress.Problems-len(s.Problems), max(0, s.Progress.Problems-len(j.problems)), j.linksOff
 	return s
 }
 
@@ -94,8 +98,12 @@ func (j *job) take(line importLine) {
 	defer j.mu.Unlock()
 	switch {
 	case line.Case != nil:
-		if line.Case.Link != "" && len(j.links) < maxLinks {
+		switch {
+		case line.Case.Link == "":
+		case len(j.links) < maxLinks:
 			j.links = append(j.links, *line.Case)
+		default:
+			j.linksOff++
 		}
 	case line.Problem != nil:
 		if j.progress.Problems++; len(j.problems) < maxProblems {
@@ -108,10 +116,10 @@ func (j *job) take(line importLine) {
 	}
 }
 
-func (j *job) end(at time.Time, err error) {
+func (j *job) end(at time.Time, failed *Problem) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.ended, j.failed = at, err != nil
+	j.ended, j.failed = at, failed
 }
 
 func (j *job) allProblems() []rowProblem {
@@ -151,12 +159,30 @@ func (l *jobs) begin(id, officer string, dryRun bool, now time.Time) (*job, erro
 		return nil, &Problem{Status: http.StatusBadRequest, Code: "no-file"}
 	case slices.ContainsFunc(l.list, func(j *job) bool { return j.id == id }):
 		return nil, &Problem{Status: http.StatusConflict, Code: "import-twice"}
-	case len(l.list) >= maxJobs:
+	}
+	l.makeRoom(officer)
+	if len(l.list) >= maxJobs {
 		return nil, &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
 	}
 	j := &job{id: id, officer: officer, dryRun: dryRun, begun: now}
 	l.list = append(l.list, j)
 	return j, nil
+}
+
+// makeRoom forgets the oldest import of an officer who has as many as one may have, and has ended one.
+func (l *jobs) makeRoom(officer string) {
+	theirs, oldest := 0, -1
+	for i, j := range l.list {
+		if j.officer != officer {
+			continue
+		}
+		if theirs++; oldest < 0 && j.state().Ended {
+			oldest = i
+		}
+	}
+	if theirs >= maxJobsOf && oldest >= 0 {
+		l.list = slices.Delete(l.list, oldest, oldest+1)
+	}
 }
 
 func (l *jobs) purge(now time.Time) {

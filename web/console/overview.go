@@ -65,6 +65,7 @@ type overviewView struct {
 	Schemas []schema
 	Schema  string // only this one, if not empty
 	Charts  *chart.Charts
+	Oldest  string // how long the oldest application waits; empty: none does
 }
 
 // Waiting are the applications that nobody has decided on.
@@ -106,6 +107,13 @@ func (v *visit) overview() error {
 	for _, now := range counted.Now {
 		now.Title = titles[now.Schema]
 		data.Now = append(data.Now, now)
+	}
+	var oldest caseList
+	if err := v.call(http.MethodGet, "/applications?limit=1&state="+string(issuer.CaseUndecided), nil, &oldest); err != nil {
+		return err
+	}
+	if len(oldest.Applications) > 0 {
+		data.Oldest = v.age(oldest.Applications[0].Steps[0].At)
 	}
 	data.Charts = v.draw(counted, data.Period, data.Schema, first, today)
 	return v.show("overview", data)

@@ -29,5 +29,6 @@ var overviewTexts = map[string]credential.Text{
 	"overview.table-below":    {English: "The table below has the numbers.", Chinese: "具体数字见下表。"},
 	"overview.as-table":       {English: "The same as a table", Chinese: "以表格显示"},
 	"overview.from":           {English: "From", Chinese: "起始"},
+	"overview.oldest":         {English: "The oldest application that waits was filed", Chinese: "等待最久的申请提交于"},
 	"overview.utc":            {English: "Days are those of UTC. The numbers say nothing of any person.", Chinese: "日期按 UTC 计算。这些数字不涉及任何个人。"},
 }

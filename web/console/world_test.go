@@ -34,7 +34,7 @@ import (
 )
 
 // Officers that tests sign in as, by what the audit trail calls them, and their roles.
-var officers = map[string]string{"chen": "clerk", "wang": "approver", "zhao": "approver", "sun": "auditor", "zhou": "key-custodian"}
+var officers = map[string]string{"chen": "clerk", "lin": "clerk", "wang": "approver", "zhao": "approver", "sun": "auditor", "zhou": "key-custodian"}
 
 const (
 	landDID   = "did:web:land.example"
