@@ -1,7 +1,6 @@
 package office
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -183,10 +182,10 @@ func (s *Service) withAlarms(path string, role http.Handler) http.Handler {
 			role.ServeHTTP(w, r)
 			return
 		}
-		inner := &held{header: make(http.Header), status: http.StatusOK}
+		inner := webapi.NewRecorded()
 		role.ServeHTTP(inner, r)
-		if inner.status != http.StatusOK {
-			inner.release(w)
+		if inner.Status != http.StatusOK {
+			inner.Release(w)
 			return
 		}
 		s.answerReady(w)
@@ -210,23 +209,4 @@ func (s *Service) answerReady(w http.ResponseWriter) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n')) // who asked has gone
-}
-
-// held is an answer that is looked at before it is given.
-type held struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (h *held) Header() http.Header         { return h.header }
-func (h *held) WriteHeader(status int)      { h.status = status }
-func (h *held) Write(p []byte) (int, error) { return h.body.Write(p) }
-
-func (h *held) release(w http.ResponseWriter) {
-	for name, values := range h.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(h.status)
-	_, _ = w.Write(h.body.Bytes())
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/bulla-id/bulla/circuits/keys"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/webapi"
 	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
@@ -297,15 +298,13 @@ func TestReadinessOfTheRole(t *testing.T) {
 		{http.MethodGet, "/a/readyz", 200, `{"ready":true,"problems":[],"warnings":[{"name":"paper","detail":"there is little left"}]}` + "\n"},
 	} {
 		status = c.status
-		w := newRecorder()
+		w := webapi.NewRecorded()
 		h.ServeHTTP(w, ledgertest.Must(http.NewRequestWithContext(t.Context(), c.method, c.path, nil))(t))
-		if w.status != c.status || w.body.String() != c.body || (w.header.Get("Retry-After") == "7") != (c.status == 503) {
-			t.Errorf("%s %s: %d %s", c.method, c.path, w.status, &w.body)
+		if w.Status != c.status || w.Body.String() != c.body || (w.Header().Get("Retry-After") == "7") != (c.status == 503) {
+			t.Errorf("%s %s: %d %s", c.method, c.path, w.Status, &w.Body)
 		}
 	}
 }
-
-func newRecorder() *held { return &held{header: make(http.Header)} }
 
 // A key in a device signs in the place of the key store's, and only what signs entries can be in one.
 func TestSigningKeyInADevice(t *testing.T) {
@@ -432,9 +431,9 @@ func TestAlarmsOfARelyingParty(t *testing.T) {
 			t.Errorf("%+v", warnings[1])
 		}
 	}
-	w := newRecorder()
+	w := webapi.NewRecorded()
 	m.handler().ServeHTTP(w, ledgertest.Must(http.NewRequestWithContext(t.Context(), http.MethodGet, metricsPath, nil))(t))
-	if want := fmt.Sprintf("\nbulla_verifier_verifying_key_expiry_timestamp_seconds{circuit=\"presentation-1\"} %s\n", strconv.FormatFloat(float64(end.Unix()), 'g', -1, 64)); !strings.Contains(w.body.String(), want) {
-		t.Errorf("no line %s in\n%s", want, &w.body)
+	if want := fmt.Sprintf("\nbulla_verifier_verifying_key_expiry_timestamp_seconds{circuit=\"presentation-1\"} %s\n", strconv.FormatFloat(float64(end.Unix()), 'g', -1, 64)); !strings.Contains(w.Body.String(), want) {
+		t.Errorf("no line %s in\n%s", want, &w.Body)
 	}
 }

@@ -3,6 +3,7 @@ package webapi
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 )
 
@@ -11,13 +12,13 @@ type Within struct{ Handler http.Handler }
 
 // RoundTrip implements [http.RoundTripper].
 func (t Within) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer := &answer{header: make(http.Header), status: http.StatusOK}
+	answer := NewRecorded()
 	t.Handler.ServeHTTP(answer, arrived(r))
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	response := responseOf(r, answer.status, answer.header, io.NopCloser(&answer.body))
-	response.ContentLength = int64(answer.body.Len())
+	response := responseOf(r, answer.Status, answer.header, io.NopCloser(&answer.Body))
+	response.ContentLength = int64(answer.Body.Len())
 	return response, nil
 }
 
@@ -38,16 +39,31 @@ func responseOf(r *http.Request, status int, header http.Header, body io.ReadClo
 	}
 }
 
-// answer collects what a handler says.
-type answer struct {
+// Recorded is an answer of a handler that is looked at before it is given.
+type Recorded struct {
+	Status int
+	Body   bytes.Buffer
 	header http.Header
-	status int
-	body   bytes.Buffer
 }
 
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+// NewRecorded is an answer of nothing yet.
+func NewRecorded() *Recorded { return &Recorded{Status: http.StatusOK, header: make(http.Header)} }
+
+// Header implements [http.ResponseWriter].
+func (a *Recorded) Header() http.Header { return a.header }
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *Recorded) WriteHeader(status int) { a.Status = status }
+
+// Write implements [http.ResponseWriter].
+func (a *Recorded) Write(p []byte) (int, error) { return a.Body.Write(p) }
+
+// Release gives the answer.
+func (a *Recorded) Release(w http.ResponseWriter) {
+	maps.Copy(w.Header(), a.header)
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body.Bytes()) // who asked may be gone
+}
 
 // StreamWithin is a transport to a handler in this process, whose answer is read while the handler goes on. The handler must not panic:
 // gin's engines of ours do not.

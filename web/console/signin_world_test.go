@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulla-id/bulla/circuits"
+	"github.com/bulla-id/bulla/circuits/circuitstest"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/oauth"
 	directory "github.com/bulla-id/bulla/internal/officers"
@@ -55,7 +57,7 @@ func newDesk(t *testing.T, provider func(d *desk) *oauth.SignIn) *desk {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	d.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
-	vk, _ := enrolmentKeys()
+	vk := circuitstest.VerifyingKey(t, circuits.Enrolment)
 	name := credential.Text{English: "Land registry", Chinese: "不动产登记中心"}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d.issuer = ledgertest.Must(issuer.New(issuer.Config{

@@ -13,16 +13,12 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
-
 	"github.com/bulla-id/bulla/circuits"
-	"github.com/bulla-id/bulla/circuits/compiling"
+	"github.com/bulla-id/bulla/circuits/circuitstest"
 	"github.com/bulla-id/bulla/circuits/keys"
-	"github.com/bulla-id/bulla/circuits/proving"
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/issuer"
 	"github.com/bulla-id/bulla/issuer/records"
@@ -71,14 +67,14 @@ func newOfficeLogging(t *testing.T, log io.Writer) *office {
 		t.Skip("a chain takes seconds")
 	}
 	t.Parallel() // most of the time they wait for seals
-	o := &office{t: t, chain: ledgertest.New(t, listEnrolmentKey)}
+	vk := circuitstest.VerifyingKey(t, circuits.Enrolment)
+	o := &office{t: t, chain: ledgertest.New(t, listKey(vk))}
 	var answer http.Handler
 	o.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer.ServeHTTP(w, r) }))
 	t.Cleanup(o.server.Close)
 	signing := o.chain.RegisterIssuer(landDID, o.server.URL)
 	o.chain.PublishSchema(*titleSchema(), landDID)
 	o.chain.Settle()
-	vk, _ := enrolmentKeys()
 	name := credential.Text{English: "Land registry", Chinese: "不动产登记中心"}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	o.issuer = ledgertest.Must(issuer.New(issuer.Config{
@@ -180,44 +176,24 @@ func (o *office) holder() *wallet.Wallet {
 	vault := ledgertest.Must(wallet.CreateVault(wallet.VaultConfig{Storage: new(wallet.InMemory), Passphrase: "secret words", WorkFactor: 1, Genesis: o.chain.Genesis}))(o.t)
 	chain := o.chain.ClientConfig()
 	chain.Memory = vault.Memory()
-	return ledgertest.Must(wallet.New(wallet.Config{Vault: vault, Chain: ledgertest.Must(client.New(chain))(o.t), Provers: enrolmentProvers, Margin: time.Second}))(o.t)
+	return ledgertest.Must(wallet.New(wallet.Config{Vault: vault, Chain: ledgertest.Must(client.New(chain))(o.t), Provers: enrolmentProver(o.t), Margin: time.Second}))(o.t)
 }
 
-func enrolmentProvers(_ context.Context, circuit string, _ credential.Digest) (wallet.Prover, error) {
-	if circuit != circuits.Enrolment {
-		return nil, errors.New("only enrolments are proven here")
-	}
-	_, prover := enrolmentKeys()
-	return prover, nil
-}
-
-// enrolmentKeys are development keys of the enrolment circuit, made once in each run: it is so small that they take no longer than to
-// load.
-var enrolmentKeys = sync.OnceValues(func() (*keys.VerifyingKey, *proving.Prover) {
-	check := func(err error) {
-		if err != nil {
-			panic(err)
+// enrolmentProver is one with development keys, which are made once on a machine.
+func enrolmentProver(t *testing.T) wallet.Provers {
+	prover := circuitstest.Prover(t, circuits.Enrolment, false)
+	return func(_ context.Context, circuit string, _ credential.Digest) (wallet.Prover, error) {
+		if circuit != circuits.Enrolment {
+			return nil, errors.New("only enrolments are proven here")
 		}
+		return prover, nil
 	}
-	system, err := compiling.Compile(circuits.Enrolment)
-	check(err)
-	var pk groth16.ProvingKey
-	var vk groth16.VerifyingKey
-	check(groth16.Setup(system.R1CS, &pk, &vk))
-	verifyingKey, err := keys.NewVerifyingKey(system.Circuit, &vk)
-	check(err)
-	data, err := keys.EncodeProvingKey(&pk, verifyingKey)
-	check(err)
-	provingKey, err := keys.ParseProvingKey(data, system.Circuit, credential.DigestOf(data))
-	check(err)
-	prover, err := proving.New(proving.Config{Key: provingKey})
-	check(err)
-	return verifyingKey, prover
-})
+}
 
-func listEnrolmentKey(g *entry.Genesis) {
-	vk, _ := enrolmentKeys()
-	g.VerifyingKeys = []entry.VerifyingKey{{
-		Circuit: circuits.Enrolment, CircuitDigest: vk.Circuit(), KeyDigest: vk.Digest(), NotAfter: credential.UnixTimeOf(time.Now().Add(24 * time.Hour)),
-	}}
+func listKey(vk *keys.VerifyingKey) func(*entry.Genesis) {
+	return func(g *entry.Genesis) {
+		g.VerifyingKeys = []entry.VerifyingKey{{
+			Circuit: circuits.Enrolment, CircuitDigest: vk.Circuit(), KeyDigest: vk.Digest(), NotAfter: credential.UnixTimeOf(time.Now().Add(24 * time.Hour)),
+		}}
+	}
 }
