@@ -104,6 +104,7 @@ func TestWalletPage(t *testing.T) {
 	p.receive(n)
 	p.prove(n)
 	p.decline(n)
+	p.failed()
 	p.wantHistory()
 	p.wantNothingReadable()
 	backup := p.backup()
@@ -241,6 +242,7 @@ func (p page) create(n *Network) {
 	p.t.Helper()
 	p.Open(n.Wallet + "/?lang=en")
 	p.at("welcome")
+	p.t.Logf("interactive after %s", p.interactive())
 	p.look("wallet, welcome", false)
 	p.fill("passphrase", ourPassphrase)
 	p.fill("again", "another")
@@ -348,6 +350,17 @@ func (p page) decline(n *Network) {
 	p.wantState(n, session, verifier.Rejected)
 	p.press("English")
 	p.Until(`document.querySelector("h1").textContent === "You declined"`)
+	p.press("To the wallet")
+	p.at("home")
+}
+
+// failed opens a link that is none, and is told so.
+func (p page) failed() {
+	p.t.Helper()
+	p.fill("link", "openid4vp://?client_id=nobody")
+	p.submit("link")
+	p.Until(`document.getElementById("content").dataset.view === "failed"`)
+	p.look("wallet, failed", false)
 	p.press("To the wallet")
 	p.at("home")
 }
