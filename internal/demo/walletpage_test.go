@@ -168,7 +168,7 @@ func (p page) console(n *Network) {
 	p.Open(n.Front + "/?lang=en")
 	p.Open(browsertest.Evaluate[string](p.Browser, `[...document.querySelectorAll("details a")].find((a) => a.pathname === "/consoles/civil/sun").href`))
 	p.Until(`!!document.querySelector("[name=confirmed]")`)
-	p.Look("console, signing in by a link", false, nil)
+	p.WantAccessible("console, signing in by a link")
 	browsertest.Evaluate[any](p.Browser, `document.querySelector("[name=confirmed]").click()`)
 	p.Until(`location.pathname === "/console/overview" && document.body.textContent.includes("Sun Ming")`)
 }

@@ -35,6 +35,7 @@ func (v *visit) showOfficers(data officersView, refused error) error {
 	if err := v.call(http.MethodGet, "/officers", nil, &data); err != nil {
 		return err
 	}
+	v.at = "/officers"
 	if refused != nil {
 		return v.showAgain("officers", data, refused)
 	}

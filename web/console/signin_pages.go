@@ -126,6 +126,7 @@ type confirmView struct {
 
 // redeem shows first whom a link signs in, and then does it: nobody works in somebody else's name because of a link they were sent.
 func (s *SignIn) redeem(v *visit) error {
+	v.at = "/sign-in"
 	link := v.r.PostFormValue("link")
 	whom, err := s.cfg.Directory.Whom(link)
 	if err != nil {

@@ -128,6 +128,9 @@ func (v *visit) fail(err error) {
 		v.toSignIn()
 		return
 	}
+	if v.at == "" && v.r.Method != http.MethodGet {
+		v.at = "/" // the address of a form cannot be opened
+	}
 	if err := v.render(problem.Status, "problem", nil, problem); err != nil {
 		v.c.cfg.Logger.ErrorContext(v.r.Context(), "page of the console", slog.Any("error", err))
 		http.Error(v.w, "the page cannot be shown", http.StatusInternalServerError)
