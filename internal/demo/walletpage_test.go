@@ -445,6 +445,10 @@ func (p page) passkey() {
 // offline opens the wallet when there is nothing any longer that answers: the cards are there, and say that they are not of now.
 func (p page) offline(n *Network) {
 	p.t.Helper()
+	p.Open(n.Wallet + "/?lang=en") // the last time that the chain can be asked
+	p.unlock()
+	p.at("home")
+	p.Within(long, `document.querySelector(".card").dataset.state === "revoked_or_suspended"`)
 	if err := n.Close(); err != nil {
 		p.t.Fatal(err)
 	}
