@@ -43,15 +43,34 @@ func Open(t testing.TB) *Browser {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(find(t)), chromedp.NoSandbox, // as root, in a container, against our own pages only
 		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	b := &Browser{t: t, context: ctx, width: phone}
-	b.follow()
-	return b
+	for left := starts - 1; ; left-- {
+		ctx, err := start(t, options)
+		if err == nil {
+			b := &Browser{t: t, context: ctx, width: phone}
+			b.follow()
+			return b
+		}
+		if t.Logf("the browser does not start: %v", err); left == 0 {
+			t.Fatalf("the browser did not start in %d attempts", starts)
+		}
+	}
+}
+
+// starts is how often a browser is started until it runs: on a busy machine it may end at once.
+const starts = 3
+
+// start makes a context of its own for each browser: one whose browser has not started cannot be used again.
+func start(t testing.TB, options []chromedp.ExecAllocatorOption) (context.Context, error) {
+	ctx, cancelAll := context.WithTimeout(context.Background(), limit)
+	ctx, cancelAllocator := chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewContext(ctx)
+	end := func() { cancel(); cancelAllocator(); cancelAll() }
+	if err := chromedp.Do(ctx); err != nil {
+		end()
+		return nil, err
+	}
+	t.Cleanup(end)
+	return ctx, nil
 }
 
 // Tab is another tab of the browser, with the same profile.
@@ -60,6 +79,7 @@ func (b *Browser) Tab() *Browser {
 	ctx, cancel := chromedp.NewContext(b.context)
 	b.t.Cleanup(cancel)
 	tab := &Browser{t: b.t, context: ctx, width: phone}
+	tab.Do() // which opens it
 	tab.follow()
 	return tab
 }
