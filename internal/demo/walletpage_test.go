@@ -362,7 +362,7 @@ func (p page) failed() {
 	p.Until(`document.getElementById("content").dataset.view === "failed"`)
 	p.look("wallet, failed", false)
 	p.press("To the wallet")
-	p.at("home")
+	p.Until(`document.getElementById("content").dataset.view === "home"`) // the view before is one that "at" reports
 }
 
 func (p page) wantHistory() {

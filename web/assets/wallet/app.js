@@ -32,9 +32,9 @@ function begin() {
 	return ready;
 }
 
-// call asks the worker for something; a failure has code and text.
+// call asks the worker for something; a failure has code and text. What tells of progress hides what came before.
 function call(method, params, progress) {
-	tell = progress;
+	if (progress) tell = progress;
 	touch();
 	return new Promise((resolve, reject) => {
 		const id = ++serial;

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -52,9 +51,11 @@ type Progress struct {
 	Total int          `json:"total"`
 }
 
-// App is one wallet. It does one call at a time.
+// App is one wallet. It does one call at a time, and beside it what asks the network in the [background].
 type App struct {
 	cfg Config
+
+	obtaining sync.Mutex // held while credentials are obtained
 
 	mu     sync.Mutex // held over a call
 	vault  *wallet.Vault
@@ -130,16 +131,7 @@ func failureOf(err error, language string) *Failure {
 
 // Call does one thing. params and result are JSON; a failure is an error's words in a language, "zh-CN" or "en".
 func (a *App) Call(ctx context.Context, method, language string, params []byte) (result []byte, failed *Failure) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.cfg.Tell != nil {
-		ctx = wallet.WithProgress(ctx, func(stage wallet.Stage, done, total int) { a.cfg.Tell(Progress{stage, done, total}) })
-	}
-	do, ok := calls[method]
-	if !ok {
-		return nil, failureOf(fmt.Errorf("%w: %.40q", errCall, method), language)
-	}
-	value, err := do(a, ctx, language, params)
+	value, err := a.do(ctx, method, language, params)
 	if err == nil {
 		result, err = json.Marshal(value)
 	}
@@ -147,6 +139,22 @@ func (a *App) Call(ctx context.Context, method, language string, params []byte) 
 		return nil, failureOf(err, language)
 	}
 	return result, nil
+}
+
+func (a *App) do(ctx context.Context, method, language string, params []byte) (any, error) {
+	if do, ok := background[method]; ok {
+		return do(a, ctx, language, params)
+	}
+	do, ok := calls[method]
+	if !ok {
+		return nil, fmt.Errorf("%w: %.40q", errCall, method)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cfg.Tell != nil {
+		ctx = wallet.WithProgress(ctx, func(stage wallet.Stage, done, total int) { a.cfg.Tell(Progress{stage, done, total}) })
+	}
+	return do(a, ctx, language, params)
 }
 
 // call is a method with its parameters decoded.
@@ -231,15 +239,9 @@ var calls = map[string]call{
 		return notNil(a.wallet.Credentials()), nil
 	}),
 	"history": unlocked(func(a *App, _ context.Context, _ string, _ none) (any, error) { return notNil(a.wallet.History()), nil }),
-	"sync": unlocked(func(a *App, ctx context.Context, _ string, _ none) (any, error) {
-		list, err := a.wallet.Sync(ctx)
-		return notNil(list), err
-	}),
-	"resume": unlocked(func(a *App, ctx context.Context, _ string, _ none) (any, error) {
-		list, err := a.wallet.Resume(ctx)
-		return notNil(list), err
-	}),
 	"receive": unlocked(func(a *App, ctx context.Context, _ string, p receiving) (any, error) {
+		a.obtaining.Lock()
+		defer a.obtaining.Unlock()
 		return a.wallet.Receive(ctx, p.Link, p.TxCode)
 	}),
 	"remove":  unlocked(func(a *App, _ context.Context, _ string, p named) (any, error) { return none{}, a.wallet.Remove(p.ID) }),
@@ -260,13 +262,29 @@ var calls = map[string]call{
 	}),
 }
 
-// Methods are the names of all calls.
-func Methods() (names []string) {
-	for name := range calls {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+// background are the calls that a person does not wait for: a network that does not answer must not hold up what a person does next. They
+// change nothing but the vault, and report no progress.
+var background = map[string]call{
+	"sync": beside(func(_ *App, ctx context.Context, w *wallet.Wallet) ([]wallet.Summary, error) { return w.Sync(ctx) }),
+	"resume": beside(func(a *App, ctx context.Context, w *wallet.Wallet) ([]wallet.Summary, error) {
+		a.obtaining.Lock()
+		defer a.obtaining.Unlock()
+		return w.Resume(ctx)
+	}),
+}
+
+// beside is a call of an open vault that goes on beside others.
+func beside(do func(a *App, ctx context.Context, w *wallet.Wallet) ([]wallet.Summary, error)) call {
+	return with(func(a *App, ctx context.Context, _ string, _ none) (any, error) {
+		a.mu.Lock()
+		w := a.wallet
+		a.mu.Unlock()
+		if w == nil {
+			return nil, errLocked
+		}
+		list, err := do(a, ctx, w)
+		return notNil(list), err
+	})
 }
 
 type receiving struct {

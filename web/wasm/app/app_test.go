@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -112,7 +114,7 @@ func TestVault(t *testing.T) {
 // What needs an open vault is refused without one, and what a page gets wrong is a mistake of the page's, never quoted.
 func TestCallsThatAreRefused(t *testing.T) {
 	a := newApp(t, new(wallet.InMemory))
-	for _, method := range Methods() {
+	for _, method := range slices.Concat(slices.Collect(maps.Keys(calls)), slices.Collect(maps.Keys(background))) {
 		if !slices.Contains([]string{"status", "create", "restore", "unlock", "unseal"}, method) {
 			a.refused(t, method, `{}`, CodeLocked)
 		}
@@ -127,6 +129,41 @@ func TestCallsThatAreRefused(t *testing.T) {
 	if _, failed := a.Call(t.Context(), "sync", "zh-CN", []byte(`{}`)); failed == nil || failed.Code != string(wallet.CodeNetwork) || !strings.Contains(failed.Text, "无法连接") {
 		t.Errorf("%+v", failed)
 	}
+}
+
+// A chain that does not answer holds up nothing of what a person does beside asking it.
+func TestBackground(t *testing.T) {
+	asked := make(chan struct{}, 8)
+	a := newApp(t, new(wallet.InMemory))
+	a.cfg.HTTPClient = &http.Client{Transport: silent{asked}}
+	a.must(t, "create", `{"passphrase":"`+passphrase+`"}`, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan *Failure)
+	go func() {
+		_, failed := a.Call(ctx, "sync", "en", []byte(`{}`))
+		ended <- failed
+	}()
+	<-asked
+	a.must(t, "credentials", `{}`, nil)
+	a.must(t, "history", `{}`, nil)
+	a.refused(t, "receive", `{"link":"https://horse.example"}`, "offer")
+	a.must(t, "resume", `{}`, nil)
+	stop()
+	if failed := <-ended; failed == nil {
+		t.Error("a chain that does not answer is in step")
+	}
+}
+
+// silent is a network that never answers.
+type silent struct{ asked chan<- struct{} }
+
+func (s silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }
 
 // A key that was kept and is damaged is fetched once more; one that stays wrong is not used.
