@@ -6,7 +6,7 @@ DATA ?= data
 FUZZTIME ?= 30s
 SCREENSHOTS ?= screenshots
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
-WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/checkpoint/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/oauth/dpop/... ./internal/sdjwt/... ./internal/statuslist/... ./internal/bench/wasm/prove ./web/wasm/app ./web/wasm
+WASM := ./credential/... ./circuits/... ./wallet/... ./ledger/client/... ./ledger/checkpoint/... ./ledger/entry/... ./internal/openid/... ./internal/jose/... ./internal/oauth/dpop/... ./internal/sdjwt/... ./internal/statuslist/... ./internal/bench/wasm/prove ./internal/qr/... ./web/wasm ./web/wasm/app ./web/wasm/scan
 
 .PHONY: help build wallet-page run demo demo-ceremony test check check-without-test format vet staticcheck wasm generate judges screenshots bench bench-wasm bench-browser bench-peers bench-ledger-peers fuzz soak clean
 
@@ -56,7 +56,7 @@ judges: ## implementations that are not ours check our formats (node)
 	testvectors/check/run
 
 screenshots: wallet-page ## write an image of every page into SCREENSHOTS=screenshots (needs Chromium)
-	BULLA_JUDGES=required BULLA_SCREENSHOTS=$(abspath $(SCREENSHOTS)) go test -count=1 -run 'Browser|WalletPage|Explorer|Shell' ./web/... ./internal/demo
+	BULLA_JUDGES=required BULLA_SCREENSHOTS=$(abspath $(SCREENSHOTS)) go test -count=1 -run 'Browser|Wallet|Explorer|Shell' ./web/... ./internal/demo
 
 bench: build ## measure; one JSON line a figure
 	$(BULLA) bench --json

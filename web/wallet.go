@@ -49,11 +49,13 @@ type packed struct {
 	zip []byte // the asset's body is nil
 }
 
-// walletFiles are the files of the page; shellFiles those that it needs to start, by name; iconFiles are drawn.
+// walletFiles are the files of the page; shellFiles those that it needs to start, by name; programFiles are built by web/wasm/build; iconFiles
+// are drawn.
 var (
-	walletFiles = []string{"icon.svg", "wallet/app.js", "wallet/view.js", "wallet/worker.js", "wallet/wallet.css", "verification.css", "wallet/manifest.webmanifest"}
-	shellFiles  = []string{"icon.svg", "app.js", "view.js", "worker.js", "wallet.css", "verification.css", "manifest.webmanifest"}
-	iconFiles   = []struct {
+	walletFiles  = []string{"icon.svg", "wallet/app.js", "wallet/view.js", "wallet/scan.js", "wallet/worker.js", "wallet/wallet.css", "verification.css", "wallet/manifest.webmanifest"}
+	shellFiles   = []string{"icon.svg", "app.js", "view.js", "scan.js", "worker.js", "wallet.css", "verification.css", "manifest.webmanifest"}
+	programFiles = []string{"wallet.wasm", "scan.wasm"}
+	iconFiles    = []struct {
 		name     string
 		size     int
 		maskable bool
@@ -66,9 +68,9 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 	for _, name := range walletFiles {
 		w.files[path.Base(name)] = loadAsset(name)
 	}
-	// What a script imports has its version, too: else a new script could find an old one that was kept.
-	named := bytes.ReplaceAll(w.files["app.js"].Body, []byte(`"./view.js"`), []byte(`"./`+w.address("view.js")+`"`))
-	w.files["app.js"] = page.NewAsset("app.js", named)
+	w.nameImports("scan.js", "view.js")
+	w.nameImports("app.js", "view.js")
+	w.nameImports("app.js", "scan.js")
 	for _, icon := range iconFiles {
 		drawn, err := drawIcon(icon.size, icon.maskable)
 		if err != nil {
@@ -77,26 +79,32 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 		w.files[icon.name] = page.NewAsset(icon.name, drawn)
 	}
 	glue, err := fs.ReadFile(assets, "assets/wallet/built/wasm_exec.js")
-	program, err2 := fs.ReadFile(assets, "assets/wallet/built/wallet.wasm.gz")
-	if err != nil || err2 != nil {
+	if err != nil {
 		return nil, ErrNoWallet
 	}
 	w.files["wasm_exec.js"] = page.NewAsset("wasm_exec.js", glue)
-	sum, err := w.addPacked("wallet.wasm", program)
-	if err != nil {
-		return nil, fmt.Errorf("wallet.wasm: %w", err)
-	}
 	type key struct {
 		Circuit string `json:"circuit"`
 		File    string `json:"file"`
 	}
 	config := struct {
-		Profile json.RawMessage   `json:"profile"`
-		Keys    []key             `json:"keys"`
-		Program string            `json:"program"` // SHA-256
-		Files   map[string]string `json:"files"`   // addresses by name
-	}{cfg.Profile, []key{}, sum, map[string]string{"wallet.wasm": "wallet.wasm?v=" + w.packed["wallet.wasm"].Version()}}
-	large := []string{config.Files["wallet.wasm"]}
+		Profile  json.RawMessage   `json:"profile"`
+		Keys     []key             `json:"keys"`
+		Programs map[string]string `json:"programs"` // SHA-256 by name
+		Files    map[string]string `json:"files"`    // addresses by name
+	}{cfg.Profile, []key{}, make(map[string]string), make(map[string]string)}
+	var large []string
+	for _, name := range programFiles {
+		packed, err := fs.ReadFile(assets, "assets/wallet/built/"+name+".gz")
+		if err != nil {
+			return nil, ErrNoWallet
+		}
+		if config.Programs[name], err = w.addPacked(name, packed); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		config.Files[name] = name + "?v=" + w.packed[name].Version()
+		large = append(large, config.Files[name])
+	}
 	for _, k := range cfg.Keys {
 		file := digest(k.File)
 		w.files["keys/"+file] = page.NewAsset("key.bin", k.File)
@@ -121,6 +129,12 @@ func NewWallet(cfg WalletConfig) (*Wallet, error) {
 		}
 	}
 	return w, w.addShell(large)
+}
+
+// nameImports gives what a script imports its version, too: else a new script could find an old one that was kept.
+func (w *Wallet) nameImports(script, imported string) {
+	named := bytes.ReplaceAll(w.files[script].Body, []byte(`"./`+imported+`"`), []byte(`"./`+w.address(imported)+`"`))
+	w.files[script] = page.NewAsset(script, named)
 }
 
 // script is a value as JSON that can stand in a script element.

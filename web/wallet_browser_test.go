@@ -1,12 +1,17 @@
 package web
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"image"
+	_ "image/png"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -17,6 +22,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/bulla-id/bulla/internal/qr"
 	"github.com/bulla-id/bulla/web/browsertest"
 )
 
@@ -173,6 +179,84 @@ func TestWalletTabs(t *testing.T) {
 	other.WantNoErrors()
 }
 
+// A code is read by the camera and, where there is none, in a picture. What is no code of ours is said to be none.
+func TestWalletScan(t *testing.T) {
+	s := httptestOf(t, someWallet(t, "http://127.0.0.1:1"))
+	address := "http://localhost:" + s[strings.LastIndex(s, ":")+1:] + "/?lang=en"
+	offer, other := codeOf(t, `openid-credential-offer://?credential_offer={"credential_issuer":"https://land.example"}`), codeOf(t, "https://shop.example/")
+	open := func(b *browsertest.Browser) {
+		t.Helper()
+		b.Open(address)
+		b.Until(`document.getElementById("content").dataset.view === "welcome"`)
+		browsertest.Evaluate[any](b, `for (const id of ["passphrase", "again"]) document.getElementById(id).value = "correct horse battery"; document.getElementById("again").form.requestSubmit()`)
+		b.Within(2*time.Minute, `document.getElementById("content").dataset.view === "home"`)
+		browsertest.Evaluate[any](b, `[...document.querySelectorAll("button")].find((b) => b.textContent === "Scan a code").click()`)
+		b.Until(`document.getElementById("content").dataset.view === "scan"`)
+	}
+	says := func(b *browsertest.Browser, key string) {
+		t.Helper()
+		b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts[key].English))
+	}
+	offered := func(b *browsertest.Browser) {
+		t.Helper()
+		b.Until(`document.getElementById("content").dataset.view === "offer"`)
+		if text := browsertest.Evaluate[string](b, `document.getElementById("content").innerText`); !strings.Contains(text, "land.example") {
+			t.Errorf("what was scanned is shown as %q", text)
+		}
+		b.WantNoErrors()
+	}
+	choose := func(b *browsertest.Browser, picture []byte) {
+		t.Helper()
+		browsertest.Evaluate[any](b, `(() => {
+			const files = new DataTransfer();
+			files.items.add(new File([Uint8Array.from(atob("`+base64.StdEncoding.EncodeToString(picture)+`"), (c) => c.charCodeAt(0))], "code"));
+			document.getElementById("picture").files = files.files;
+			document.getElementById("picture").dispatchEvent(new Event("change"));
+		})()`)
+	}
+
+	seen, _, err := image.Decode(bytes.NewReader(offer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	camera := browsertest.Open(t, browsertest.Camera(t, seen))
+	open(camera)
+	offered(camera)
+	if reading := browsertest.Evaluate[bool](camera, `!!document.querySelector("video")`); reading {
+		t.Error("the camera is still on")
+	}
+
+	b := browsertest.Open(t)
+	open(b)
+	says(b, "wallet.scan.no-camera")
+	b.Look("wallet, scan", false, func(language string) {
+		if browsertest.Evaluate[string](b, "document.documentElement.lang") != language {
+			browsertest.Evaluate[any](b, `document.getElementById("language").click()`)
+			b.Until(`document.querySelector("[role=status]").textContent !== ` + quoted(map[string]string{"en": walletTexts["wallet.scan.wait"].English, "zh-CN": walletTexts["wallet.scan.wait"].Chinese}[language]))
+		}
+	})
+	if browsertest.Evaluate[string](b, "document.documentElement.lang") != "en" {
+		browsertest.Evaluate[any](b, `document.getElementById("language").click()`)
+		says(b, "wallet.scan.no-camera")
+	}
+	choose(b, []byte("no picture"))
+	says(b, "wallet.scan.none")
+	choose(b, other)
+	says(b, "wallet.scan.other")
+	choose(b, offer)
+	offered(b)
+}
+
+// codeOf is a QR code as PNG.
+func codeOf(t *testing.T, text string) []byte {
+	t.Helper()
+	code, err := qr.Encode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code.PNG()
+}
+
 // eventually waits for a promise of true.
 func eventually(t *testing.T, b *browsertest.Browser, promise string) {
 	t.Helper()
@@ -206,4 +290,56 @@ func wantShell(t *testing.T, b *browsertest.Browser) (name string) {
 		}
 	}
 	return name
+}
+
+// A program that is not the one that the page names does not run, and the page says so.
+func TestWalletBroken(t *testing.T) {
+	b := browsertest.Open(t)
+	w := someWallet(t, "http://127.0.0.1:1")
+	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wallet.wasm" {
+			_, _ = out.Write([]byte("\x00asm\x01\x00\x00\x00")) // a program that does nothing
+			return
+		}
+		w.Handler().ServeHTTP(out, r)
+	}))
+	defer s.Close()
+	b.Open("http://localhost:" + s.URL[strings.LastIndex(s.URL, ":")+1:] + "/?lang=en")
+	b.Until(`document.getElementById("content").dataset.view === "broken"`)
+	if text := browsertest.Evaluate[string](b, `document.getElementById("content").innerText`); !strings.Contains(text, "wallet.wasm is not the one that this page names") {
+		t.Errorf("the page says %q", text)
+	}
+	b.Look("wallet, broken", false, inLanguage(b))
+}
+
+// While an answer is waited for, the page says so, and the person can go on to something else.
+func TestWalletBusy(t *testing.T) {
+	b := browsertest.Open(t)
+	ended := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	defer silent.Close()
+	defer close(ended)
+	s := httptestOf(t, someWallet(t, silent.URL))
+	b.Open("http://localhost:" + s[strings.LastIndex(s, ":")+1:] + "/?lang=en")
+	b.Until(`document.getElementById("content").dataset.view === "welcome"`)
+	browsertest.Evaluate[any](b, `for (const id of ["passphrase", "again"]) document.getElementById(id).value = "correct horse battery"; document.getElementById("again").form.requestSubmit()`)
+	b.Within(2*time.Minute, `document.getElementById("content").dataset.view === "home"`)
+	browsertest.Evaluate[any](b, `document.getElementById("link").value = "openid4vp://?client_id=verifier.example&request_uri=`+url.QueryEscape(silent.URL+"/request")+`"; document.getElementById("link").form.requestSubmit()`)
+	b.Until(`document.getElementById("content").dataset.view === "busy"`)
+	b.Look("wallet, busy", false, inLanguage(b))
+	b.WantNoErrors()
+}
+
+// inLanguage brings the wallet's page into a language, as its button does.
+func inLanguage(b *browsertest.Browser) func(language string) {
+	return func(language string) {
+		if browsertest.Evaluate[string](b, "document.documentElement.lang") != language {
+			browsertest.Evaluate[any](b, `document.getElementById("language").click()`)
+		}
+	}
 }

@@ -88,7 +88,8 @@ func TestWalletPage(t *testing.T) {
 		t.Skip("makes development keys")
 	}
 	p := page{browsertest.Open(t), t}
-	n, err := Start(t.Context(), Config{Dir: t.TempDir(), Passphrase: "test", WorkFactor: 10})
+	data := t.TempDir()
+	n, err := Start(t.Context(), Config{Dir: data, Passphrase: "test", WorkFactor: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +105,7 @@ func TestWalletPage(t *testing.T) {
 	p.receive(n)
 	p.prove(n)
 	p.decline(n)
+	p.counter(openCounter(t, n, data))
 	p.failed()
 	p.wantHistory()
 	p.wantNothingReadable()
@@ -370,13 +372,13 @@ func (p page) wantHistory() {
 	p.press("History")
 	p.at("history")
 	p.look("wallet, history", false)
-	if lines := browsertest.Evaluate[int](p.Browser, `document.querySelectorAll(".event").length`); lines != 3 {
-		p.t.Errorf("the history has %d lines, want received, proven, declined", lines)
+	if lines := browsertest.Evaluate[int](p.Browser, `document.querySelectorAll(".event").length`); lines != 4 {
+		p.t.Errorf("the history has %d lines, want received, proven, declined, proven at a counter", lines)
 	}
 }
 
 // static are the files that the browser may keep, beside the page itself and proving keys.
-var static = []string{"wallet.wasm", "icon.svg", "app.js", "view.js", "worker.js", "wallet.css", "verification.css", "manifest.webmanifest", "wasm_exec.js"}
+var static = []string{"wallet.wasm", "scan.wasm", "icon.svg", "app.js", "view.js", "scan.js", "worker.js", "wallet.css", "verification.css", "manifest.webmanifest", "wasm_exec.js"}
 
 // wantNothingReadable looks at all that the browser keeps of the page: the vault is ciphertext, and there is nothing beside it.
 func (p page) wantNothingReadable() {

@@ -38,11 +38,12 @@ type Browser struct {
 }
 
 // Open starts a browser that ends with the test.
-func Open(t testing.TB) *Browser {
+func Open(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(find(t)), chromedp.NoSandbox, // as root, in a container, against our own pages only
 		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	options = append(options, more...)
 	for left := starts - 1; ; left-- {
 		ctx, err := start(t, options)
 		if err == nil {

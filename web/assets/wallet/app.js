@@ -1,6 +1,7 @@
 // The wallet's page only shows and asks: everything that matters happens in the worker.
 
 import { t, has, said, el, field, moment, speak, speaks } from "./view.js";
+import { scanner } from "./scan.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const main = document.getElementById("content");
@@ -52,7 +53,7 @@ for (const sign of ["pointerdown", "keydown"]) addEventListener(sign, touch, { p
 
 // ---- what is shown
 
-const state = { open: false, exists: false, stale: false, view: null, arrived: arrival() };
+const state = { open: false, exists: false, stale: false, view: null, leave: null, arrived: arrival() };
 
 // arrival is the link that brought the person here, behind #. It never goes to a server, and leaves the address at once.
 function arrival() {
@@ -111,6 +112,8 @@ function wordsOf(failed) {
 
 // show puts a view on the page, and the focus on its heading, so that screen readers begin there.
 function show(view, ...elements) {
+	state.leave?.();
+	state.leave = null;
 	state.view = view;
 	main.replaceChildren(...elements.flat(Infinity).filter(Boolean));
 	main.dataset.view = view;
@@ -304,7 +307,7 @@ function drawHome() {
 		el("section", { class: "box" }, el("h2", {}, t("take")), el("p", {}, t("take.what")),
 			form(t("take.do"), (values) => take(values.link.trim()),
 				el("p", { class: "field" }, el("label", { for: "link" }, t("take.link")), el("textarea", { id: "link", name: "link", required: true, autocomplete: "off", spellcheck: "false", maxlength: 8192 }))),
-			camera()));
+			el("button", { type: "button", onclick: () => page(scan) }, t("scan"))));
 	state.again = drawHome;
 }
 
@@ -337,40 +340,33 @@ function card(c) {
 		el("p", { class: "quiet" }, t("card.until", c.valid_until), " · ", t("card.seen", moment(c.checked))));
 }
 
-// camera reads a code where the browser can.
-function camera() {
-	if (!("BarcodeDetector" in self) || !navigator.mediaDevices) return null;
-	return el("button", { type: "button", onclick: scan }, t("scan"));
-}
-
+// scan reads a link from a code.
 async function scan() {
-	const video = el("video", { muted: true, playsinline: true });
-	let stream;
-	const stop = () => { stream?.getTracks().forEach((track) => track.stop()); };
-	show("scan", el("h1", {}, t("scan")), video, el("button", { type: "button", onclick: () => { stop(); page(home); } }, t("back")));
+	const { content, found, end } = scanner(config, (text) => kindOf(text.trim()) !== null);
+	show("scan", el("h1", {}, t("scan")), content, el("button", { type: "button", onclick: () => page(home) }, t("back")));
+	state.leave = end;
 	try {
-		stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-		video.srcObject = stream;
-		await video.play();
-		const detector = new BarcodeDetector({ formats: ["qr_code"] });
-		while (state.view === "scan") {
-			const found = await detector.detect(video);
-			if (found.length) { stop(); return await take(found[0].rawValue); }
-			await new Promise((resolve) => setTimeout(resolve, 200));
-		}
-		stop();
+		await take((await found).trim());
 	} catch (error) {
-		stop();
 		fail(error);
 	}
 }
 
 // ---- what came: an offer or a request
 
+// kindOf is what a link brings, or null.
+function kindOf(link) {
+	if (link.startsWith("openid-credential-offer:")) return "offer";
+	if (link.startsWith("openid4vp:") || link.startsWith("bulla-counter:")) return "request";
+	return null;
+}
+
 async function take(link) {
 	state.arrived = "";
-	if (link.startsWith("openid-credential-offer:")) return page(() => offer(link));
-	if (link.startsWith("openid4vp:") || link.startsWith("bulla-counter:")) return ask(link);
+	switch (kindOf(link)) {
+	case "offer": return page(() => offer(link));
+	case "request": return ask(link);
+	}
 	throw { code: "link" };
 }
 
@@ -496,13 +492,21 @@ async function agree(read) {
 function answered(answer) {
 	page(() => show("answered",
 		el("section", { class: "box done" }, el("h1", {}, t("answered")),
-			el("p", {}, t("answered.what", said(answer.event.name))),
+			el("p", {}, t(answer.code ? "answered.ready" : "answered.what", said(answer.event.name))),
 			list((answer.event.facts ?? []).map(said), { class: "facts" }),
 			el("p", { class: "quiet", "data-proving": answer.proving_ms }, t("answered.proving", (answer.proving_ms / 1000).toLocaleString(speaks(), { maximumFractionDigits: 1 })))),
-		answer.code ? el("p", {}, t("answered.counter")) : null,
-		answer.code ? el("textarea", { readonly: true, "aria-label": t("answered.counter") }, answer.code) : null,
+		answer.code ? shownAtCounter(answer.code) : null,
 		answer.redirect_uri ? el("p", {}, el("a", { class: "button primary", href: answer.redirect_uri, rel: "noreferrer" }, t("answered.go", new URL(answer.redirect_uri).host))) : answer.code ? null : el("p", {}, t("answered.back")),
 		el("p", {}, el("button", { type: "button", onclick: () => page(home) }, t("home")))));
+}
+
+// shownAtCounter is the code that a counter reads; its text is for who types.
+function shownAtCounter(code) {
+	return [
+		el("p", {}, t("answered.counter")),
+		code.svg ? el("img", { class: "code", src: "data:image/svg+xml," + encodeURIComponent(code.svg), alt: t("answered.code") }) : null,
+		el("details", { open: !code.svg }, el("summary", {}, t("answered.text")), el("textarea", { readonly: true, "aria-label": t("answered.text") }, code.text)),
+	];
 }
 
 async function decline(read) {
@@ -512,7 +516,7 @@ async function decline(read) {
 		return fail(failed);
 	}
 	page(() => show("declined",
-		el("section", { class: "box" }, el("h1", {}, t("declined")), el("p", {}, t("declined.what"))), el("button", { type: "button", onclick: () => page(home) }, t("home"))));
+		el("section", { class: "box" }, el("h1", {}, t("declined")), el("p", {}, t(read.at_counter ? "declined.counter" : "declined.what"))), el("button", { type: "button", onclick: () => page(home) }, t("home"))));
 }
 
 // ---- history and settings

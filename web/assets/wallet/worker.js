@@ -1,5 +1,6 @@
 // The wallet runs here, in Go. The page posts {start: config} once, then {id, method, language, params}; it gets {ready}, {progress} and
-// {id, result} or {id, failed}. Secrets stay here: ending the worker locks the wallet.
+// {id, result} or {id, failed}. Secrets stay here: ending the worker locks the wallet. Two other kinds of worker have the same script: helpers, and
+// the reader of codes, {scan: config}, which gets {picture, width, height} and answers {text}, null where it finds no code.
 
 const database = "bulla-wallet", table = "vault", row = "vault", passkeyRow = "passkey";
 const keyCache = "bulla-keys";
@@ -89,14 +90,29 @@ async function bytesAt(address, fresh) {
 	return new Uint8Array(await answer.arrayBuffer());
 }
 
-// program is the wallet as WebAssembly, if its SHA-256 is the one that the page names.
-async function program(address, digest) {
+// compiled is a program as WebAssembly, if its SHA-256 is the one that the page names.
+async function compiled(name, config) {
 	for (const fresh of [false, true]) {
-		const bytes = await bytesAt(address, fresh);
+		const bytes = await bytesAt(config.files[name], fresh);
 		const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-		if (btoa(String.fromCharCode(...sum)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "") === digest) return bytes;
+		const digest = btoa(String.fromCharCode(...sum)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+		if (digest === config.programs[name]) return await WebAssembly.compile(bytes);
 	}
-	throw new Error("the wallet's program is not the one that this page names: load the page again");
+	throw new Error(name + " is not the one that this page names: load the page again");
+}
+
+// run starts a program, which finds what only a browser can do as bullaHost, and waits until it is ready.
+async function run(glue, module, host) {
+	importScripts(glue);
+	const go = new Go();
+	const instance = await WebAssembly.instantiate(module, go.importObject);
+	await new Promise((resolve, reject) => {
+		self.bullaHost = { ...host, ready: resolve, failed: (text) => reject(new Error(text)) };
+		go.run(instance).then(() => {
+			reject(new Error("a program has ended"));
+			postMessage({ broken: "the wallet's program has ended" });
+		});
+	});
 }
 
 // ---- helpers: workers of this worker that compute parts of proofs. They have the program and proving keys, get a proof's secrets with each
@@ -149,17 +165,7 @@ function compute(index, circuit, request) {
 	return answer;
 }
 
-// help is what a helper does first; assist what it does then.
-async function help({ glue, module }) {
-	importScripts(glue);
-	const go = new Go();
-	const instance = await WebAssembly.instantiate(module, go.importObject);
-	await new Promise((resolve, reject) => {
-		self.bullaHost = { helper: true, ready: resolve, failed: (text) => reject(new Error(text)) };
-		go.run(instance);
-	});
-}
-
+// helping is a helper's program once it runs; assist is what it does then.
 let helping = null;
 
 async function assist({ id, circuit, digest, file, request }) {
@@ -177,11 +183,8 @@ async function assist({ id, circuit, digest, file, request }) {
 // ---- the wallet
 
 async function start(config) {
-	importScripts(config.files["wasm_exec.js"]);
-	const go = new Go();
-	const module = await WebAssembly.compile(await program(config.files["wallet.wasm"], config.program));
-	const instance = await WebAssembly.instantiate(module, go.importObject);
-	self.bullaHost = {
+	const module = await compiled("wallet.wasm", config);
+	await run(config.files["wasm_exec.js"], module, {
 		config: JSON.stringify({ profile: config.profile, keys: config.keys, work_factor: config.workFactor ?? 0 }),
 		load, save,
 		fetchKey: (file, fresh) => bytesAt("keys/" + file, fresh),
@@ -192,17 +195,23 @@ async function start(config) {
 		helpers: (circuit) => loaded(circuit).length,
 		compute,
 		tell: (stage, done, total) => postMessage({ progress: { stage, done, total } }),
-		ready: () => postMessage({ ready: true }),
-		failed: (text) => postMessage({ broken: text }),
-	};
-	go.run(instance).then(() => postMessage({ broken: "the wallet's program has ended" }));
+	});
+	postMessage({ ready: true });
+}
+
+// scan reads codes in pictures, in a worker that has nothing of the wallet.
+async function scan(config) {
+	await run(config.files["wasm_exec.js"], await compiled("scan.wasm", config), {});
+	postMessage({ ready: true });
 }
 
 self.onmessage = async ({ data }) => {
 	try {
-		if (data.help) return helping = help(data.help);
+		if (data.help) return helping = run(data.help.glue, data.help.module, { helper: true });
 		if (helping) return assist(data);
 		if (data.start) return await start(data.start);
+		if (data.scan) return await scan(data.scan);
+		if (data.picture) return postMessage({ text: self.bullaScan(data.picture, data.width, data.height) });
 		if (passkeys[data.method]) return postMessage({ id: data.id, result: await passkeys[data.method](data.params) });
 		const answer = JSON.parse(await self.bullaCall(data.method, data.language, JSON.stringify(data.params ?? {})));
 		postMessage({ id: data.id, ...answer });

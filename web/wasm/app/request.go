@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/bulla-id/bulla/internal/qr"
 	"github.com/bulla-id/bulla/wallet"
 )
 
@@ -92,8 +93,22 @@ func (a *App) show(number int, r *reading, language string) (*Shown, error) {
 type Answered struct {
 	Event       *wallet.Event `json:"event"`
 	RedirectURI string        `json:"redirect_uri,omitempty"`
-	Code        string        `json:"code,omitempty"` // at a counter: the text of the code to show
+	Code        *Code         `json:"code,omitempty"` // at a counter: what to show there
 	Proving     int64         `json:"proving_ms"`     // how long proving took
+}
+
+// Code is a QR code.
+type Code struct {
+	Text string `json:"text"`
+	SVG  string `json:"svg,omitempty"` // empty if the text does not fit into a code
+}
+
+func codeOf(text string) *Code {
+	code, err := qr.Encode(text)
+	if err != nil {
+		return &Code{Text: text}
+	}
+	return &Code{text, string(code.SVG())}
 }
 
 // answer proves what the person agreed to.
@@ -112,7 +127,7 @@ func (a *App) answer(ctx context.Context, _ string, p numbered) (any, error) {
 			return nil, err
 		}
 		delete(a.read, p.Number)
-		return &Answered{Event: &made.Event, Code: made.Text, Proving: a.took.Load()}, nil
+		return &Answered{Event: &made.Event, Code: codeOf(made.Text), Proving: a.took.Load()}, nil
 	}
 	sent, err := a.wallet.Answer(ctx, r.request.Consent(r.choice))
 	if err != nil {
