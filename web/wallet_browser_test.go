@@ -332,6 +332,11 @@ func TestWalletBusy(t *testing.T) {
 	browsertest.Evaluate[any](b, `document.getElementById("link").value = "openid4vp://?client_id=verifier.example&request_uri=`+url.QueryEscape(silent.URL+"/request")+`"; document.getElementById("link").form.requestSubmit()`)
 	b.Until(`document.getElementById("content").dataset.view === "busy"`)
 	b.Look("wallet, busy", false, inLanguage(b))
+	inLanguage(b)("en")
+	for _, button := range []string{"Back", "History", "Wallet"} {
+		browsertest.Evaluate[any](b, `[...document.querySelectorAll("button")].find((b) => b.textContent === `+quoted(button)+`).click()`)
+		b.Until(`document.getElementById("content").dataset.view === ` + quoted(map[string]string{"Back": "home", "History": "history", "Wallet": "home"}[button]))
+	}
 	b.WantNoErrors()
 }
 

@@ -37,7 +37,8 @@ func main() {
 	select {} // calls come until the worker is ended
 }
 
-// run makes bullaCall(method, language, params) of the worker, a promise of JSON: {"result": …} or {"failed": {code, text}}.
+// run makes bullaCall(id, method, language, params) of the worker, a promise of JSON: {"result": …} or {"failed": {code, text}}. What it tells
+// of its progress has the id.
 func run(host js.Value) error {
 	var cfg config
 	if err := json.Unmarshal([]byte(host.Get("config").String()), &cfg); err != nil {
@@ -56,12 +57,12 @@ func run(host js.Value) error {
 			host.Call("help", key.Circuit, key.File.String(), bytesTo(file))
 			return helpers{host, key.Circuit}
 		},
-		Tell: func(p app.Progress) { host.Call("tell", string(p.Stage), p.Done, p.Total) },
 	})
 	js.Global().Set("bullaCall", js.FuncOf(func(_ js.Value, args []js.Value) any {
-		method, language, params := args[0].String(), args[1].String(), []byte(args[2].String())
+		id, method, language, params := args[0].Int(), args[1].String(), args[2].String(), []byte(args[3].String())
+		ctx := wallet.WithProgress(context.Background(), func(stage wallet.Stage, done, total int) { host.Call("tell", id, string(stage), done, total) })
 		return promise(func() string {
-			result, failed := wallets.Call(context.Background(), method, language, params)
+			result, failed := wallets.Call(ctx, method, language, params)
 			answer, err := json.Marshal(struct {
 				Result json.RawMessage `json:"result,omitempty"`
 				Failed *app.Failure    `json:"failed,omitempty"`

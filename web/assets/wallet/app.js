@@ -10,7 +10,7 @@ const idle = 10 * 60 * 1000; // milliseconds without a touch until the wallet lo
 
 // ---- the worker
 
-let worker, waiting, serial, tell, locking;
+let worker, waiting, serial, locking;
 
 // begin starts a worker anew. Its end is what locks a wallet: nothing of an open vault is left then.
 function begin() {
@@ -22,8 +22,8 @@ function begin() {
 		worker.onmessage = ({ data }) => {
 			if (data.ready) return resolve();
 			if (data.broken !== undefined) return reject(new Error(data.broken));
-			if (data.progress) return tell?.(data.progress);
-			const { resolve: done, reject: fail } = waiting.get(data.id);
+			const { resolve: done, reject: fail, progress } = waiting.get(data.id);
+			if (data.progress) return progress?.(data.progress);
 			waiting.delete(data.id);
 			data.failed ? fail(data.failed) : done(data.result);
 		};
@@ -33,13 +33,12 @@ function begin() {
 	return ready;
 }
 
-// call asks the worker for something; a failure has code and text. What tells of progress hides what came before.
+// call asks the worker for something; a failure has code and text.
 function call(method, params, progress) {
-	if (progress) tell = progress;
 	touch();
 	return new Promise((resolve, reject) => {
 		const id = ++serial;
-		waiting.set(id, { resolve, reject });
+		waiting.set(id, { resolve, reject, progress });
 		worker.postMessage({ id, method, language: speaks(), params });
 	});
 }
@@ -375,16 +374,24 @@ function fail(failed) {
 		el("button", { type: "button", onclick: () => page(home) }, t("home"))));
 }
 
-// busy shows how far a call is.
-function busy(title) {
+// busy shows how far a call is. leave is a button by which a person goes back, where nothing has been sent yet.
+function busy(title, leave) {
 	const bar = el("progress", { max: 1, "aria-label": t("progress") });
 	const stage = el("p", { role: "status" }, t("stage.ask"));
-	page(() => show("busy", el("h1", {}, t(title)), stage, bar));
-	return (p) => {
+	const back = leave ? el("p", {}, el("button", { type: "button", onclick: () => page(home) }, t("back"))) : null;
+	page(() => show("busy", el("h1", {}, t(title)), stage, bar, back));
+	const report = (p) => {
 		bar.max = p.total;
 		bar.value = p.done;
 		if (has("stage." + p.stage)) stage.textContent = t("stage." + p.stage);
 	};
+	return { report, here: () => bar.isConnected };
+}
+
+// told shows what came of something, unless the person went on and is in the middle of something else: what they are about to press must not
+// change under their hand. What was sent or received then stands in the history.
+function told(work, draw) {
+	if (work.here() || atRest.includes(state.view)) draw();
 }
 
 // offer asks before it is received: what an offer says of itself is nobody's word yet.
@@ -393,12 +400,12 @@ function offer(link, needsCode) {
 		el("h1", {}, t("offer")),
 		el("p", {}, t("offer.what", issuerOf(link))),
 		form(t("offer.do"), async (values) => {
-			const progress = busy("offer.busy");
+			const work = busy("offer.busy");
 			try {
-				received(await call("receive", { link, tx_code: values.code ?? "" }, progress));
+				const summary = await call("receive", { link, tx_code: values.code ?? "" }, work.report);
+				told(work, () => received(summary));
 			} catch (failed) {
-				if (failed.code === "tx_code" && !values.code) return page(() => offer(link, true));
-				fail(failed);
+				told(work, () => failed.code === "tx_code" && !values.code ? page(() => offer(link, true)) : fail(failed));
 			}
 		}, needsCode ? field("code", t("offer.code"), { required: true, autocomplete: "one-time-code", maxlength: 64 }) : null),
 		el("p", {}, el("button", { type: "button", onclick: () => page(home) }, t("offer.not"))));
@@ -419,13 +426,14 @@ function received(summary) {
 }
 
 async function ask(link) {
-	const progress = busy("ask.busy");
+	const work = busy("ask.busy", true);
 	try {
-		const read = await call("read", { link }, progress);
+		const read = await call("read", { link }, work.report);
+		if (!work.here()) return; // the person went back
 		state.again = async () => consent(await call("explain", { number: read.number }));
 		consent(read);
 	} catch (failed) {
-		fail(failed);
+		if (work.here()) fail(failed);
 	}
 }
 
@@ -481,11 +489,12 @@ function consent(read) {
 }
 
 async function agree(read) {
-	const progress = busy("agree.busy");
+	const work = busy("agree.busy");
 	try {
-		answered(await call("answer", { number: read.number }, progress));
+		const answer = await call("answer", { number: read.number }, work.report);
+		told(work, () => answered(answer));
 	} catch (failed) {
-		fail(failed);
+		told(work, () => fail(failed));
 	}
 }
 

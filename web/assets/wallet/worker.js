@@ -1,4 +1,4 @@
-// The wallet runs here, in Go. The page posts {start: config} once, then {id, method, language, params}; it gets {ready}, {progress} and
+// The wallet runs here, in Go. The page posts {start: config} once, then {id, method, language, params}; it gets {ready}, {id, progress} and
 // {id, result} or {id, failed}. Secrets stay here: ending the worker locks the wallet. Two other kinds of worker have the same script: helpers, and
 // the reader of codes, {scan: config}, which gets {picture, width, height} and answers {text}, null where it finds no code.
 
@@ -194,7 +194,7 @@ async function start(config) {
 		},
 		helpers: (circuit) => loaded(circuit).length,
 		compute,
-		tell: (stage, done, total) => postMessage({ progress: { stage, done, total } }),
+		tell: (id, stage, done, total) => postMessage({ id, progress: { stage, done, total } }),
 	});
 	postMessage({ ready: true });
 }
@@ -213,7 +213,7 @@ self.onmessage = async ({ data }) => {
 		if (data.scan) return await scan(data.scan);
 		if (data.picture) return postMessage({ text: self.bullaScan(data.picture, data.width, data.height) });
 		if (passkeys[data.method]) return postMessage({ id: data.id, result: await passkeys[data.method](data.params) });
-		const answer = JSON.parse(await self.bullaCall(data.method, data.language, JSON.stringify(data.params ?? {})));
+		const answer = JSON.parse(await self.bullaCall(data.id, data.method, data.language, JSON.stringify(data.params ?? {})));
 		postMessage({ id: data.id, ...answer });
 	} catch (error) {
 		if (data.id === undefined) return postMessage({ broken: error.message });

@@ -36,43 +36,38 @@ type Config struct {
 	Fetch func(ctx context.Context, key Key, fresh bool) ([]byte, error)
 	// Help gives a key's file, which was checked, to helpers that prove with it; nil: there are none.
 	Help func(key Key, file []byte) proving.Helpers
-	// Tell is told how far a call is, in the order in which that happens.
-	Tell func(Progress)
 	// HTTPClient reaches ledger, issuers and verifiers; nil: the wallet's own.
 	HTTPClient *http.Client
 	// WorkFactor is the base-2 logarithm of scrypt's cost for new passphrases, 0: [wallet.DefaultWorkFactor].
 	WorkFactor int
 }
 
-// Progress is how far a call is.
-type Progress struct {
-	Stage wallet.Stage `json:"stage"`
-	Done  int          `json:"done"`
-	Total int          `json:"total"`
-}
-
-// App is one wallet. It does one call at a time, and beside it what asks the network in the [background].
+// App is one wallet. Calls may come at any time: what must not go on beside another waits for it.
 type App struct {
-	cfg Config
-
-	obtaining sync.Mutex // held while credentials are obtained
-
-	mu     sync.Mutex // held over a call
-	vault  *wallet.Vault
-	wallet *wallet.Wallet
-	stop   context.CancelFunc // ends keeping fresh
-	read   map[int]*reading   // requests that were read and not answered
-	last   int
+	cfg     Config
+	turn    sync.Mutex // held by calls that are not made beside others
+	session atomic.Pointer[session]
 
 	loading sync.Mutex // held while a proving key is loaded
 	provers map[string]*prover
-	took    atomic.Int64 // milliseconds of proving in this call
+}
+
+// session is an open wallet. Locking is the end of the worker: nothing of it is left then.
+type session struct {
+	app    *App
+	vault  *wallet.Vault
+	wallet *wallet.Wallet
+	stop   context.CancelFunc // ends keeping fresh
+
+	obtaining sync.Mutex // held while credentials are obtained: what broke off is not taken up twice
+
+	mu   sync.Mutex
+	read map[int]*reading // requests that were read and not answered
+	last int
 }
 
 // New makes an app that is locked.
-func New(cfg Config) *App {
-	return &App{cfg: cfg, read: make(map[int]*reading), provers: make(map[string]*prover)}
-}
+func New(cfg Config) *App { return &App{cfg: cfg, provers: make(map[string]*prover)} }
 
 // Failure is what a page is told of a call that failed: a stable code and a text in the page's language.
 type Failure struct {
@@ -129,7 +124,8 @@ func failureOf(err error, language string) *Failure {
 	return &Failure{CodeOther, err.Error()}
 }
 
-// Call does one thing. params and result are JSON; a failure is an error's words in a language, "zh-CN" or "en".
+// Call does one thing. params and result are JSON; a failure is an error's words in a language, "zh-CN" or "en". How far it is, it reports as
+// [wallet.WithProgress] says.
 func (a *App) Call(ctx context.Context, method, language string, params []byte) (result []byte, failed *Failure) {
 	value, err := a.do(ctx, method, language, params)
 	if err == nil {
@@ -142,43 +138,48 @@ func (a *App) Call(ctx context.Context, method, language string, params []byte) 
 }
 
 func (a *App) do(ctx context.Context, method, language string, params []byte) (any, error) {
-	if do, ok := background[method]; ok {
-		return do(a, ctx, language, params)
-	}
-	do, ok := calls[method]
+	c, ok := calls[method]
 	if !ok {
 		return nil, fmt.Errorf("%w: %.40q", errCall, method)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.cfg.Tell != nil {
-		ctx = wallet.WithProgress(ctx, func(stage wallet.Stage, done, total int) { a.cfg.Tell(Progress{stage, done, total}) })
+	if !c.beside {
+		a.turn.Lock()
+		defer a.turn.Unlock()
 	}
-	return do(a, ctx, language, params)
+	return c.do(a, withStopwatch(ctx), language, params)
 }
 
 // call is a method with its parameters decoded.
-type call func(a *App, ctx context.Context, language string, params []byte) (any, error)
+type call struct {
+	do     func(a *App, ctx context.Context, language string, params []byte) (any, error)
+	beside bool // it goes on beside others: what is slow elsewhere must not hold up what a person does next
+}
 
 // with is a call with parameters of a type; unknown members are a mistake.
 func with[P any](do func(a *App, ctx context.Context, language string, p P) (any, error)) call {
-	return func(a *App, ctx context.Context, language string, params []byte) (any, error) {
+	return call{do: func(a *App, ctx context.Context, language string, params []byte) (any, error) {
 		var p P
 		if err := credential.ParseStrict(params, &p); err != nil {
 			return nil, fmt.Errorf("%w: parameters", errCall) // the cause could quote a passphrase
 		}
 		return do(a, ctx, language, p)
-	}
+	}}
 }
 
 // unlocked is a call that needs the vault to be open.
-func unlocked[P any](do func(a *App, ctx context.Context, language string, p P) (any, error)) call {
+func unlocked[P any](do func(s *session, ctx context.Context, language string, p P) (any, error)) call {
 	return with(func(a *App, ctx context.Context, language string, p P) (any, error) {
-		if a.wallet == nil {
+		s := a.session.Load()
+		if s == nil {
 			return nil, errLocked
 		}
-		return do(a, ctx, language, p)
+		return do(s, ctx, language, p)
 	})
+}
+
+func beside(c call) call {
+	c.beside = true
+	return c
 }
 
 type none struct{}
@@ -206,8 +207,8 @@ func (s sealed) parts() (key, seal []byte, err error) {
 	return key, seal, nil
 }
 
-func (a *App) unseal(s sealed) (any, error) {
-	key, seal, err := s.parts()
+func (a *App) unseal(p sealed) (any, error) {
+	key, seal, err := p.parts()
 	if err != nil {
 		return nil, err
 	}
@@ -218,12 +219,12 @@ func (a *App) unseal(s sealed) (any, error) {
 	return a.open(vault)
 }
 
-func (a *App) seal(s sealed) (any, error) {
-	key, _, err := s.parts()
+func (s *session) seal(p sealed) (any, error) {
+	key, _, err := p.parts()
 	if err != nil {
 		return nil, err
 	}
-	seal, err := a.vault.SealFor(key)
+	seal, err := s.vault.SealFor(key)
 	return map[string]string{"seal": openid.EncodeBytes(seal)}, err
 }
 
@@ -233,58 +234,48 @@ var calls = map[string]call{
 	"create":  with(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.create(p) }),
 	"restore": with(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.restore(p) }),
 	"unlock":  with(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.unlock(p) }),
-	"unseal":  with(func(a *App, _ context.Context, _ string, s sealed) (any, error) { return a.unseal(s) }),
+	"unseal":  with(func(a *App, _ context.Context, _ string, p sealed) (any, error) { return a.unseal(p) }),
 
-	"credentials": unlocked(func(a *App, _ context.Context, _ string, _ none) (any, error) {
-		return notNil(a.wallet.Credentials()), nil
+	"credentials": beside(unlocked(func(s *session, _ context.Context, _ string, _ none) (any, error) {
+		return notNil(s.wallet.Credentials()), nil
+	})),
+	"history": beside(unlocked(func(s *session, _ context.Context, _ string, _ none) (any, error) {
+		return notNil(s.wallet.History()), nil
+	})),
+	"sync": beside(unlocked(func(s *session, ctx context.Context, _ string, _ none) (any, error) {
+		list, err := s.wallet.Sync(ctx)
+		return notNil(list), err
+	})),
+	"read":    beside(unlocked((*session).readRequest)),
+	"explain": beside(unlocked((*session).explainAgain)),
+	"answer":  unlocked((*session).answer),
+	"refuse":  unlocked((*session).refuse),
+
+	"receive": unlocked(func(s *session, ctx context.Context, _ string, p receiving) (any, error) {
+		s.obtaining.Lock()
+		defer s.obtaining.Unlock()
+		return s.wallet.Receive(ctx, p.Link, p.TxCode)
 	}),
-	"history": unlocked(func(a *App, _ context.Context, _ string, _ none) (any, error) { return notNil(a.wallet.History()), nil }),
-	"receive": unlocked(func(a *App, ctx context.Context, _ string, p receiving) (any, error) {
-		a.obtaining.Lock()
-		defer a.obtaining.Unlock()
-		return a.wallet.Receive(ctx, p.Link, p.TxCode)
+	"resume": beside(unlocked(func(s *session, ctx context.Context, _ string, _ none) (any, error) {
+		s.obtaining.Lock()
+		defer s.obtaining.Unlock()
+		list, err := s.wallet.Resume(ctx)
+		return notNil(list), err
+	})),
+	"remove": unlocked(func(s *session, _ context.Context, _ string, p named) (any, error) {
+		return none{}, s.wallet.Remove(p.ID)
 	}),
-	"remove":  unlocked(func(a *App, _ context.Context, _ string, p named) (any, error) { return none{}, a.wallet.Remove(p.ID) }),
-	"read":    unlocked((*App).readRequest),
-	"explain": unlocked((*App).explainAgain),
-	"answer":  unlocked((*App).answer),
-	"refuse":  unlocked((*App).refuse),
-	"seal":    unlocked(func(a *App, _ context.Context, _ string, s sealed) (any, error) { return a.seal(s) }),
-	"backup":  unlocked(func(a *App, _ context.Context, _ string, p passphrases) (any, error) { return a.backup(p) }),
-	"passphrase": unlocked(func(a *App, _ context.Context, _ string, p struct {
+	"seal":   unlocked(func(s *session, _ context.Context, _ string, p sealed) (any, error) { return s.seal(p) }),
+	"backup": unlocked(func(s *session, _ context.Context, _ string, p passphrases) (any, error) { return s.backup(p) }),
+	"passphrase": unlocked(func(s *session, _ context.Context, _ string, p struct {
 		Old string `json:"old"`
 		New string `json:"new"`
 	}) (any, error) {
 		if err := strong(p.New); err != nil {
 			return nil, err
 		}
-		return none{}, a.vault.ChangePassphrase(p.Old, p.New)
+		return none{}, s.vault.ChangePassphrase(p.Old, p.New)
 	}),
-}
-
-// background are the calls that a person does not wait for: a network that does not answer must not hold up what a person does next. They
-// change nothing but the vault, and report no progress.
-var background = map[string]call{
-	"sync": beside(func(_ *App, ctx context.Context, w *wallet.Wallet) ([]wallet.Summary, error) { return w.Sync(ctx) }),
-	"resume": beside(func(a *App, ctx context.Context, w *wallet.Wallet) ([]wallet.Summary, error) {
-		a.obtaining.Lock()
-		defer a.obtaining.Unlock()
-		return w.Resume(ctx)
-	}),
-}
-
-// beside is a call of an open vault that goes on beside others.
-func beside(do func(a *App, ctx context.Context, w *wallet.Wallet) ([]wallet.Summary, error)) call {
-	return with(func(a *App, ctx context.Context, _ string, _ none) (any, error) {
-		a.mu.Lock()
-		w := a.wallet
-		a.mu.Unlock()
-		if w == nil {
-			return nil, errLocked
-		}
-		list, err := do(a, ctx, w)
-		return notNil(list), err
-	})
 }
 
 type receiving struct {
@@ -312,7 +303,7 @@ type status struct {
 
 func (a *App) status() (*status, error) {
 	data, err := a.cfg.Storage.Load()
-	return &status{data != nil, a.wallet != nil}, err
+	return &status{data != nil, a.session.Load() != nil}, err
 }
 
 func strong(passphrase string) error {
@@ -360,7 +351,7 @@ func (a *App) unlock(p passphrases) (any, error) {
 	return a.open(vault)
 }
 
-// open makes the wallet of an open vault. Locking is the end of the worker: nothing of a vault is left then.
+// open makes the wallet of an open vault.
 func (a *App) open(vault *wallet.Vault) (any, error) {
 	cfg := a.cfg.Profile.Config()
 	cfg.Memory, cfg.HTTPClient = vault.Memory(), a.cfg.HTTPClient
@@ -372,24 +363,25 @@ func (a *App) open(vault *wallet.Vault) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.Close()
 	ctx, stop := context.WithCancel(context.Background())
-	a.vault, a.wallet, a.stop = vault, w, stop
+	if before := a.session.Swap(&session{app: a, vault: vault, wallet: w, stop: stop, read: make(map[int]*reading)}); before != nil {
+		before.stop()
+	}
 	go w.KeepFresh(ctx)
 	return a.status()
 }
 
 // Close ends what goes on in the background.
 func (a *App) Close() {
-	if a.stop != nil {
-		a.stop()
+	if s := a.session.Load(); s != nil {
+		s.stop()
 	}
 }
 
-func (a *App) backup(p passphrases) (any, error) {
+func (s *session) backup(p passphrases) (any, error) {
 	if err := strong(p.Passphrase); err != nil {
 		return nil, err
 	}
-	data, err := a.vault.Backup(p.Passphrase)
+	data, err := s.vault.Backup(p.Passphrase)
 	return map[string]string{"backup": string(data)}, err
 }

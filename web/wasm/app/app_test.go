@@ -114,7 +114,7 @@ func TestVault(t *testing.T) {
 // What needs an open vault is refused without one, and what a page gets wrong is a mistake of the page's, never quoted.
 func TestCallsThatAreRefused(t *testing.T) {
 	a := newApp(t, new(wallet.InMemory))
-	for _, method := range slices.Concat(slices.Collect(maps.Keys(calls)), slices.Collect(maps.Keys(background))) {
+	for _, method := range slices.Sorted(maps.Keys(calls)) {
 		if !slices.Contains([]string{"status", "create", "restore", "unlock", "unseal"}, method) {
 			a.refused(t, method, `{}`, CodeLocked)
 		}
@@ -132,7 +132,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 }
 
 // A chain that does not answer holds up nothing of what a person does beside asking it.
-func TestBackground(t *testing.T) {
+func TestBeside(t *testing.T) {
 	asked := make(chan struct{}, 8)
 	a := newApp(t, new(wallet.InMemory))
 	a.cfg.HTTPClient = &http.Client{Transport: silent{asked}}

@@ -16,28 +16,43 @@ import (
 	"github.com/bulla-id/bulla/wallet"
 )
 
-// prover makes the proofs of one circuit, and knows how long the last one took.
+// prover makes the proofs of one circuit.
 type prover struct {
 	made *proving.Prover
 	key  credential.Digest // of the verifying key
-	took *atomic.Int64     // milliseconds; the app's
 }
 
-func (p *prover) timed(prove func() ([]byte, error)) ([]byte, error) {
+// stopwatch is the key of a context's milliseconds of proving.
+type stopwatch struct{}
+
+func withStopwatch(ctx context.Context) context.Context {
+	return context.WithValue(ctx, stopwatch{}, new(atomic.Int64))
+}
+
+// stopwatchOf is the context's, or one that nobody reads.
+func stopwatchOf(ctx context.Context) *atomic.Int64 {
+	if took, ok := ctx.Value(stopwatch{}).(*atomic.Int64); ok {
+		return took
+	}
+	return new(atomic.Int64)
+}
+
+// timed adds how long a proof took.
+func timed(ctx context.Context, prove func() ([]byte, error)) ([]byte, error) {
 	begun := time.Now()
 	proof, err := prove()
-	p.took.Add(time.Since(begun).Milliseconds())
+	stopwatchOf(ctx).Add(time.Since(begun).Milliseconds())
 	return proof, err
 }
 
 // ProvePresentation implements [wallet.Prover].
 func (p *prover) ProvePresentation(ctx context.Context, public presentation.Public, private presentation.Private) ([]byte, error) {
-	return p.timed(func() ([]byte, error) { return p.made.ProvePresentation(ctx, public, private) })
+	return timed(ctx, func() ([]byte, error) { return p.made.ProvePresentation(ctx, public, private) })
 }
 
 // ProveEnrolment implements [wallet.Prover].
 func (p *prover) ProveEnrolment(ctx context.Context, public enrolment.Public, private enrolment.Private) ([]byte, error) {
-	return p.timed(func() ([]byte, error) { return p.made.ProveEnrolment(ctx, public, private) })
+	return timed(ctx, func() ([]byte, error) { return p.made.ProveEnrolment(ctx, public, private) })
 }
 
 // proverOf implements [wallet.Provers].
@@ -86,7 +101,7 @@ func (a *App) load(ctx context.Context, circuit string) (*prover, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.provers[circuit] = &prover{made, key.VerifyingKey(), &a.took}
+	a.provers[circuit] = &prover{made, key.VerifyingKey()}
 	return a.provers[circuit], nil
 }
 

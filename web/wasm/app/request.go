@@ -31,26 +31,40 @@ type Shown struct {
 }
 
 // readRequest reads a verifier's request. Nothing is sent but the fetch.
-func (a *App) readRequest(ctx context.Context, language string, p receiving) (any, error) {
-	read := a.wallet.Read
+func (s *session) readRequest(ctx context.Context, language string, p receiving) (any, error) {
+	read := s.wallet.Read
 	if wallet.IsCounterRequest(p.Link) {
-		read = a.wallet.ReadCounter
+		read = s.wallet.ReadCounter
 	}
 	request, err := read(ctx, p.Link)
 	if err != nil {
 		return nil, err
 	}
 	r := &reading{request: request}
-	if r.candidates, err = a.wallet.Candidates(ctx, request); err != nil {
+	if r.candidates, err = s.wallet.Candidates(ctx, request); err != nil {
 		return nil, err
 	}
 	if r.choice, r.refusal = request.DefaultChoice(r.candidates); r.refusal == nil {
-		go a.prepare(request)
+		go s.app.prepare(request)
 	}
-	a.last++
-	a.read[a.last] = r
-	delete(a.read, a.last-maxRead)
-	return a.show(a.last, r, language)
+	return s.show(s.remember(r), r, language)
+}
+
+// remember gives a request its number.
+func (s *session) remember(r *reading) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	s.read[s.last] = r
+	delete(s.read, s.last-maxRead)
+	return s.last
+}
+
+// forget is what follows an answer.
+func (s *session) forget(number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.read, number)
 }
 
 type numbered struct {
@@ -59,8 +73,10 @@ type numbered struct {
 
 var errForgotten = errors.New("this request is not open any longer: read it again")
 
-func (a *App) reading(number int) (*reading, error) {
-	r, ok := a.read[number]
+func (s *session) reading(number int) (*reading, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.read[number]
 	if !ok {
 		return nil, fmt.Errorf("request %d: %w", number, errForgotten)
 	}
@@ -68,16 +84,16 @@ func (a *App) reading(number int) (*reading, error) {
 }
 
 // explainAgain is a request that was read, in another language.
-func (a *App) explainAgain(_ context.Context, language string, p numbered) (any, error) {
-	r, err := a.reading(p.Number)
+func (s *session) explainAgain(_ context.Context, language string, p numbered) (any, error) {
+	r, err := s.reading(p.Number)
 	if err != nil {
 		return nil, err
 	}
-	return a.show(p.Number, r, language)
+	return s.show(p.Number, r, language)
 }
 
-func (a *App) show(number int, r *reading, language string) (*Shown, error) {
-	explanation, err := a.wallet.Explain(r.request, r.candidates, r.choice, language)
+func (s *session) show(number int, r *reading, language string) (*Shown, error) {
+	explanation, err := s.wallet.Explain(r.request, r.candidates, r.choice, language)
 	if err != nil {
 		return nil, err
 	}
@@ -112,42 +128,41 @@ func codeOf(text string) *Code {
 }
 
 // answer proves what the person agreed to.
-func (a *App) answer(ctx context.Context, _ string, p numbered) (any, error) {
-	r, err := a.reading(p.Number)
+func (s *session) answer(ctx context.Context, _ string, p numbered) (any, error) {
+	r, err := s.reading(p.Number)
 	if err != nil {
 		return nil, err
 	}
 	if r.refusal != nil {
 		return nil, r.refusal
 	}
-	a.took.Store(0)
 	if _, counter := r.request.AtCounter(); counter {
-		made, err := a.wallet.AnswerCounter(ctx, r.request.Consent(r.choice))
+		made, err := s.wallet.AnswerCounter(ctx, r.request.Consent(r.choice))
 		if err != nil {
 			return nil, err
 		}
-		delete(a.read, p.Number)
-		return &Answered{Event: &made.Event, Code: codeOf(made.Text), Proving: a.took.Load()}, nil
+		s.forget(p.Number)
+		return &Answered{Event: &made.Event, Code: codeOf(made.Text), Proving: stopwatchOf(ctx).Load()}, nil
 	}
-	sent, err := a.wallet.Answer(ctx, r.request.Consent(r.choice))
+	sent, err := s.wallet.Answer(ctx, r.request.Consent(r.choice))
 	if err != nil {
 		return nil, err
 	}
-	delete(a.read, p.Number)
-	return &Answered{Event: &sent.Event, RedirectURI: sent.RedirectURI, Proving: a.took.Load()}, nil
+	s.forget(p.Number)
+	return &Answered{Event: &sent.Event, RedirectURI: sent.RedirectURI, Proving: stopwatchOf(ctx).Load()}, nil
 }
 
 // refuse tells the verifier no, and nothing else.
-func (a *App) refuse(ctx context.Context, _ string, p numbered) (any, error) {
-	r, err := a.reading(p.Number)
+func (s *session) refuse(ctx context.Context, _ string, p numbered) (any, error) {
+	r, err := s.reading(p.Number)
 	if err != nil {
 		return nil, err
 	}
 	if _, counter := r.request.AtCounter(); !counter { // a counter hears nothing
-		if err := a.wallet.Refuse(ctx, r.request); err != nil {
+		if err := s.wallet.Refuse(ctx, r.request); err != nil {
 			return nil, err
 		}
 	}
-	delete(a.read, p.Number)
+	s.forget(p.Number)
 	return none{}, nil
 }
