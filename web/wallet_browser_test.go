@@ -205,46 +205,43 @@ func TestWalletScan(t *testing.T) {
 		}
 		b.WantNoErrors()
 	}
-	choose := func(b *browsertest.Browser, picture []byte) {
-		t.Helper()
-		browsertest.Evaluate[any](b, `(() => {
-			const files = new DataTransfer();
-			files.items.add(new File([Uint8Array.from(atob("`+base64.StdEncoding.EncodeToString(picture)+`"), (c) => c.charCodeAt(0))], "code"));
-			document.getElementById("picture").files = files.files;
-			document.getElementById("picture").dispatchEvent(new Event("change"));
-		})()`)
-	}
+	camera := browsertest.Open(t, browsertest.Camera(t, pictureOf(t, offer)))
+	open(camera)
+	offered(camera)
 
-	seen, _, err := image.Decode(bytes.NewReader(offer))
+	b := browsertest.Open(t, browsertest.Camera(t, pictureOf(t, other)))
+	open(b)
+	says(b, "wallet.scan.other")
+	b.Look("wallet, scan", false, func(language string) {
+		inLanguage(b)(language)
+		b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts["wallet.scan.other"].In(language)))
+	})
+	inLanguage(b)("en")
+	choose(b, offer)
+	offered(b)
+	if browsertest.Evaluate[bool](b, `!!document.querySelector("video")`) {
+		t.Error("the camera is still shown")
+	}
+}
+
+// choose has a picture be scanned.
+func choose(b *browsertest.Browser, picture []byte) {
+	browsertest.Evaluate[any](b, `(() => {
+		const files = new DataTransfer();
+		files.items.add(new File([Uint8Array.from(atob("`+base64.StdEncoding.EncodeToString(picture)+`"), (c) => c.charCodeAt(0))], "code"));
+		document.getElementById("picture").files = files.files;
+		document.getElementById("picture").dispatchEvent(new Event("change"));
+	})()`)
+}
+
+// pictureOf decodes a picture.
+func pictureOf(t *testing.T, file []byte) image.Image {
+	t.Helper()
+	picture, _, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	camera := browsertest.Open(t, browsertest.Camera(t, seen))
-	open(camera)
-	offered(camera)
-	if reading := browsertest.Evaluate[bool](camera, `!!document.querySelector("video")`); reading {
-		t.Error("the camera is still on")
-	}
-
-	b := browsertest.Open(t)
-	open(b)
-	says(b, "wallet.scan.no-camera")
-	b.Look("wallet, scan", false, func(language string) {
-		if browsertest.Evaluate[string](b, "document.documentElement.lang") != language {
-			browsertest.Evaluate[any](b, `document.getElementById("language").click()`)
-			b.Until(`document.querySelector("[role=status]").textContent !== ` + quoted(map[string]string{"en": walletTexts["wallet.scan.wait"].English, "zh-CN": walletTexts["wallet.scan.wait"].Chinese}[language]))
-		}
-	})
-	if browsertest.Evaluate[string](b, "document.documentElement.lang") != "en" {
-		browsertest.Evaluate[any](b, `document.getElementById("language").click()`)
-		says(b, "wallet.scan.no-camera")
-	}
-	choose(b, []byte("no picture"))
-	says(b, "wallet.scan.none")
-	choose(b, other)
-	says(b, "wallet.scan.other")
-	choose(b, offer)
-	offered(b)
+	return picture
 }
 
 // codeOf is a QR code as PNG.
@@ -312,7 +309,7 @@ func TestWalletBroken(t *testing.T) {
 	b.Look("wallet, broken", false, inLanguage(b))
 }
 
-// While an answer is waited for, the page says so, and the person can go on to something else.
+// While an answer is waited for, the page says so, and the person can go on to something else: scan, where there is no camera.
 func TestWalletBusy(t *testing.T) {
 	b := browsertest.Open(t)
 	ended := make(chan struct{})
@@ -337,6 +334,10 @@ func TestWalletBusy(t *testing.T) {
 		browsertest.Evaluate[any](b, `[...document.querySelectorAll("button")].find((b) => b.textContent === `+quoted(button)+`).click()`)
 		b.Until(`document.getElementById("content").dataset.view === ` + quoted(map[string]string{"Back": "home", "History": "history", "Wallet": "home"}[button]))
 	}
+	browsertest.Evaluate[any](b, `[...document.querySelectorAll("button")].find((b) => b.textContent === "Scan a code").click()`)
+	b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts["wallet.scan.no-camera"].English))
+	choose(b, []byte("no picture"))
+	b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts["wallet.scan.none"].English))
 	b.WantNoErrors()
 }
 

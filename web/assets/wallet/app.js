@@ -306,7 +306,7 @@ function drawHome() {
 		el("section", { class: "box" }, el("h2", {}, t("take")), el("p", {}, t("take.what")),
 			form(t("take.do"), (values) => take(values.link.trim()),
 				el("p", { class: "field" }, el("label", { for: "link" }, t("take.link")), el("textarea", { id: "link", name: "link", required: true, autocomplete: "off", spellcheck: "false", maxlength: 8192 }))),
-			el("button", { type: "button", onclick: () => page(scan) }, t("scan"))));
+			el("p", {}, el("button", { type: "button", class: "other", onclick: () => page(scan) }, t("scan")))));
 	state.again = drawHome;
 }
 
