@@ -45,10 +45,10 @@ func TestExplorerInBrowser(t *testing.T) {
 					b.Until(`document.querySelectorAll("#steps li").length === 4 && document.querySelectorAll("#tree rect").length > 4`)
 				}
 				b.Until("document.documentElement.scrollWidth <= window.innerWidth")
-				b.WantAccessible(path)
+				b.WantAccessible("explorer" + path)
 				if screen.language == english { // colours are the same in both languages
 					b.Screen(screen.width, i%2 != 0)
-					b.WantAccessible(path + ", the other scheme")
+					b.WantAccessible("explorer" + path + ", the other scheme")
 				}
 			}
 			b.WantNoErrors()

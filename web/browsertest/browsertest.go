@@ -214,7 +214,6 @@ func (b *Browser) shoot(page string) {
 	if dir == "" {
 		return
 	}
-	seen := Evaluate[string](b, "[document.documentElement.lang, innerWidth].join(' ')")
 	image, err := chromedp.Run(b.context, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatal(err)
@@ -222,10 +221,16 @@ func (b *Browser) shoot(page string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
-	name := notInNames.ReplaceAllString(page+" "+seen, "-") + ".png"
+	name := notInNames.ReplaceAllString(page+" "+b.seen(), "-") + ".png"
 	if err := os.WriteFile(filepath.Join(dir, name), image, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// seen is in which language and width a page is seen.
+func (b *Browser) seen() string {
+	b.t.Helper()
+	return Evaluate[string](b, "[document.documentElement.lang, innerWidth].join(' ')")
 }
 
 // violation is what axe found.
@@ -266,10 +271,10 @@ func (b *Browser) WantAccessible(page string) {
 		b.t.Fatal(err)
 	}
 	if report.Passes == 0 {
-		b.t.Errorf("%s: axe looked at nothing", page)
+		b.t.Errorf("%s (%s): axe looked at nothing", page, b.seen())
 	}
 	for _, v := range report.Found {
-		b.t.Errorf("%s: %s (%s): %s\n  %s", page, v.ID, v.Impact, v.Help, strings.Join(v.Nodes, "\n  "))
+		b.t.Errorf("%s (%s): %s (%s): %s\n  %s", page, b.seen(), v.ID, v.Impact, v.Help, strings.Join(v.Nodes, "\n  "))
 	}
 }
 
