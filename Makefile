@@ -29,7 +29,7 @@ demo-ceremony: build ## hold a ceremony (some five minutes of processor time) an
 	$(BULLA) demo --keys ceremony
 
 test: wallet-page ## all tests that need Go only (about 5 minutes)
-	go test ./...
+	go test -timeout 20m ./...
 
 check: test check-without-test ## what CI runs: tests, format, vet, staticcheck, js/wasm, generate-and-clean, outside judges
 

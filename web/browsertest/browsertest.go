@@ -24,7 +24,7 @@ import (
 )
 
 // limit is how long one browser lives at most.
-const limit = 8 * time.Minute
+const limit = 15 * time.Minute
 
 // Browser is a browser with an empty profile.
 type Browser struct {
