@@ -30,7 +30,7 @@ order of things.`,
   bulla key show --dir ministry`,
 	}
 	cmd.AddCommand(keyMakeCommand(), keyShowCommand(), keyNextCommand(), keySwitchCommand(), keyRenewCommand(), keyVoidCommand(), keyPassphraseCommand(),
-		keySubjectCommand(), keyTokenCommand(), keyClientCommand(), keyCertificateCommand())
+		keySubjectCommand(), keyTokenCommand(), keyClientCommand(), keyProviderCommand(), keyCertificateCommand())
 	return cmd
 }
 
@@ -228,4 +228,46 @@ is kept nowhere. A client may have two, so that one can take the other's place.`
 			return printed(cmd, made, func(out io.Writer) { fmt.Fprintf(out, "secret  %s\ndigest  %s\n", secret, digest) })
 		},
 	}
+}
+
+// providerVariable is a secret that an agency's console has at the agency's OpenID provider.
+const providerVariable = "BULLA_PROVIDER_SECRET"
+
+// keyProviderCommand keeps a secret that somebody else made.
+func keyProviderCommand() *cobra.Command {
+	var dir string
+	var remove bool
+	cmd := &cobra.Command{
+		Use:   "provider",
+		Short: "Keep the secret that an agency's console has at the agency's OpenID provider",
+		Long: `Most providers take the console as a public client, which has no secret: prefer that. For one that does not, this keeps the secret in
+the agency's key store. It is asked for twice, or taken from ` + providerVariable + `, and counts from the next start of the agency on.`,
+		Example: `  bulla key provider --dir land
+  bulla key provider --dir land --remove`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opens, err := passphrase(cmd)
+			if err != nil {
+				return err
+			}
+			var kept string
+			if !remove {
+				if kept, err = newSecret(cmd, wordsOf["en"], "Secret of the console at the provider: ", providerVariable); err != nil {
+					return err
+				}
+				if kept == "" {
+					return errors.New("the secret is empty: to have none use --remove")
+				}
+			}
+			if err := office.SetProviderSecret(dir, opens, kept); err != nil {
+				return err
+			}
+			return printed(cmd, map[string]any{"dir": dir, "secret": !remove}, func(out io.Writer) {
+				fmt.Fprintf(out, "The key store of %s has %s. It counts from the next start on.\n", dir, map[bool]string{true: "no secret for the provider any longer", false: "the secret for the provider"}[remove])
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the agency's folder")
+	cmd.Flags().BoolVar(&remove, "remove", false, "remove the secret: the console is a public client again")
+	return required(cmd, "dir")
 }

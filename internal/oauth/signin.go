@@ -31,11 +31,15 @@ const (
 	idTokenMediaType = "jwt"
 )
 
-// SignInConfig is what it takes to sign people in at a provider of OpenID Connect: by authorization code with PKCE, as a client without
-// a secret. The code is of use only with our verifier, and only at the provider's token endpoint, where the ID token comes from.
+// MaxProviderSecret is how many bytes a client's secret at a provider may have.
+const MaxProviderSecret = 1 << 10
+
+// SignInConfig is what it takes to sign people in at a provider of OpenID Connect: by authorization code with PKCE. The code is of use
+// only with our verifier, and only at the provider's token endpoint, where the ID token comes from.
 type SignInConfig struct {
 	Provider Provider // with its keys, and the table of roles
 	ClientID string   // ours at the provider
+	Secret   string   // of that client there, which few need; empty: a public client
 	Redirect string   // exactly as it is registered there
 	Client   *http.Client
 	Clock    func() time.Time
@@ -56,6 +60,7 @@ type SignIn struct {
 type endpoints struct {
 	authorization, token string
 	namesItself          bool // in each answer (RFC 9207)
+	secretInForm         bool // it takes a client's secret in the form only
 }
 
 // NewSignIn checks a configuration. It fetches nothing.
@@ -68,6 +73,8 @@ func NewSignIn(cfg SignInConfig) (*SignIn, error) {
 		return nil, errors.New("sign-in: roles, client or clock are missing")
 	case cfg.ClientID == "" || len(cfg.ClientID) > maxIdentifier:
 		return nil, errors.New("sign-in: client_id is missing")
+	case len(cfg.Secret) > MaxProviderSecret:
+		return nil, fmt.Errorf("sign-in: the client's secret has more than %d bytes", MaxProviderSecret)
 	}
 	if err := checkIdentifier(cfg.Redirect); err != nil {
 		return nil, fmt.Errorf("sign-in: redirect: %w", err)
@@ -115,7 +122,7 @@ func (s *SignIn) Finish(ctx context.Context, p Pending, query url.Values) (who P
 	if err != nil {
 		return who, "", err
 	}
-	text, err := s.exchange(ctx, at.token, code, p.Verifier)
+	text, err := s.exchange(ctx, at, code, p.Verifier)
 	if err != nil {
 		return who, "", err
 	}
@@ -143,18 +150,15 @@ func (s *SignIn) answer(at endpoints, p Pending, query url.Values) (code string,
 }
 
 // exchange gives the code for an ID token.
-func (s *SignIn) exchange(ctx context.Context, address, code, verifier string) (idToken string, err error) {
-	form := url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.cfg.Redirect}, "client_id": {s.cfg.ClientID}, "code_verifier": {verifier},
-	}
+func (s *SignIn) exchange(ctx context.Context, at endpoints, code, verifier string) (idToken string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	request, err := s.tokenRequest(ctx, at, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.cfg.Redirect}, "code_verifier": {verifier},
+	})
 	if err != nil {
 		return "", fmt.Errorf("sign-in: %w", err)
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Accept", "application/json")
 	response, err := s.client.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("%w: token endpoint: %w", ErrUnavailable, err)
@@ -164,6 +168,8 @@ func (s *SignIn) exchange(ctx context.Context, address, code, verifier string) (
 	switch {
 	case err != nil || len(text) > maxTokenAnswer || response.StatusCode >= 500:
 		return "", fmt.Errorf("%w: token endpoint: answered %d", ErrUnavailable, response.StatusCode)
+	case response.StatusCode == http.StatusUnauthorized:
+		return "", fmt.Errorf("%w: it does not know this client, or wants its secret (bulla key provider)", ErrSignIn)
 	case response.StatusCode != http.StatusOK:
 		return "", fmt.Errorf("%w: it did not take the code", ErrSignIn)
 	}
@@ -175,6 +181,28 @@ func (s *SignIn) exchange(ctx context.Context, address, code, verifier string) (
 		return "", fmt.Errorf("%w: it gave no ID token", ErrSignIn)
 	}
 	return idToken, nil
+}
+
+// tokenRequest says who we are: by name, or with our secret. SPEC: RFC 6749 section 2.3.1: the two halves of Basic are encoded as forms are, and a
+// client shows itself in one way only.
+func (s *SignIn) tokenRequest(ctx context.Context, at endpoints, form url.Values) (*http.Request, error) {
+	basic := s.cfg.Secret != "" && !at.secretInForm
+	if !basic {
+		form.Set("client_id", s.cfg.ClientID)
+		if s.cfg.Secret != "" {
+			form.Set("client_secret", s.cfg.Secret)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at.token, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	if basic {
+		request.SetBasicAuth(url.QueryEscape(s.cfg.ClientID), url.QueryEscape(s.cfg.Secret))
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
+	return request, nil
 }
 
 // read checks an ID token. SPEC: OpenID Connect Core 1.0 section 3.1.3.7.
@@ -269,5 +297,9 @@ func parseEndpoints(text []byte, issuer string) (at endpoints, err error) {
 		}
 	}
 	at.namesItself = string(answer["authorization_response_iss_parameter_supported"]) == "true"
+	// SPEC: OpenID Connect Discovery 1.0 section 3: left out, it is client_secret_basic.
+	if methods, err := answer.Strings("token_endpoint_auth_methods_supported"); err == nil {
+		at.secretInForm = !slices.Contains(methods, "client_secret_basic") && slices.Contains(methods, "client_secret_post")
+	}
 	return at, nil
 }

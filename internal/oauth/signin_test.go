@@ -19,6 +19,12 @@ const redirect = "https://land.example/console/sign-in/back"
 // signingIn is a sign-in at a provider of the tests.
 func signingIn(t *testing.T, p *oauthtest.Provider, w *world) *oauth.SignIn {
 	t.Helper()
+	return signingInWith(t, p, w, p.Secret)
+}
+
+// signingInWith has a secret that may be another than the provider's.
+func signingInWith(t *testing.T, p *oauthtest.Provider, w *world, secret string) *oauth.SignIn {
+	t.Helper()
 	p.Redirect, p.Clock = redirect, w.clock.Now
 	client := &http.Client{Timeout: 5 * time.Second}
 	keys, err := oauth.NewRemoteKeys(oauth.RemoteConfig{Issuer: p.URL, Client: client, Clock: w.clock.Now, Logger: w.logger})
@@ -27,7 +33,7 @@ func signingIn(t *testing.T, p *oauthtest.Provider, w *world) *oauth.SignIn {
 	}
 	s, err := oauth.NewSignIn(oauth.SignInConfig{
 		Provider: oauth.Provider{Issuer: p.URL, Audience: "bulla", Keys: keys, Roles: &oauth.Roles{Claim: []string{"roles"}, Scopes: map[string][]string{"land-clerks": {write}}}},
-		ClientID: oauthtest.ClientID, Redirect: redirect, Client: client, Clock: w.clock.Now,
+		ClientID: oauthtest.ClientID, Secret: secret, Redirect: redirect, Client: client, Clock: w.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +89,46 @@ func TestSignInAtProvider(t *testing.T) {
 	address, pending, _ = s.Begin(t.Context())
 	if who, _, err := s.Finish(t.Context(), pending, visit(t, address)); err != nil || len(who.Scopes) != 0 {
 		t.Errorf("a role that is not in the table: %+v %v", who, err)
+	}
+}
+
+// A client with a secret shows it as the provider wants it.
+func TestSignInWithSecret(t *testing.T) {
+	for name, c := range map[string]struct {
+		methods []string
+		secret  string
+		want    error
+	}{
+		"basic, unsaid": {nil, "s%cr:t &+é", nil},
+		"basic, said":   {[]string{"client_secret_post", "client_secret_basic"}, "s%cr:t &+é", nil},
+		"in the form":   {[]string{"private_key_jwt", "client_secret_post"}, "s%cr:t &+é", nil},
+		"another":       {nil, "secret", oauth.ErrSignIn},
+		"none":          {nil, "", oauth.ErrSignIn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, w := oauthtest.New(t), newWorld(t)
+			p.Secret, p.Methods = "s%cr:t &+é", c.methods
+			s := signingInWith(t, p, w, c.secret)
+			address, pending, err := s.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(address, "cr%3At") {
+				t.Errorf("the browser is sent with the secret: %s", address)
+			}
+			if _, _, err := s.Finish(t.Context(), pending, visit(t, address)); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+	p, w := oauthtest.New(t), newWorld(t)
+	p.Secret = "its own"
+	address, pending, err := signingInWith(t, p, w, "").Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := signingInWith(t, p, w, "").Finish(t.Context(), pending, visit(t, address)); err == nil || !strings.Contains(err.Error(), "client") {
+		t.Errorf("an operator should see that it is the client: %v", err)
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 			return err
 		}
 		agency.Providers, watch.provider = []oauth.Provider{provider}, keys
-		if signIn, err = cfg.Provider.signIn(provider, cfg.URL, s.clock); err != nil {
+		if signIn, err = cfg.Provider.signIn(provider, secrets, cfg.URL, s.clock); err != nil {
 			return err
 		}
 	}

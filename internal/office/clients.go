@@ -2,19 +2,23 @@ package office
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bulla-id/bulla/credential"
 	"github.com/bulla-id/bulla/internal/egress"
 	"github.com/bulla-id/bulla/internal/jose"
+	"github.com/bulla-id/bulla/internal/keystore"
 	"github.com/bulla-id/bulla/internal/oauth"
 	"github.com/bulla-id/bulla/internal/oauth/foreign"
 	"github.com/bulla-id/bulla/web/console"
@@ -39,7 +43,8 @@ type ProviderConfig struct {
 	// Networks may be asked for the provider's keys though they are not public, as 10.8.0.0/16: the provider itself names the address of its
 	// keys, and must not send us elsewhere inside.
 	Networks []netip.Prefix `json:"networks,omitempty"`
-	// ClientID is the agency's console at the provider, a client without a secret: officers sign in there. Left out: they do not.
+	// ClientID is the agency's console at the provider: officers sign in there. Left out: they do not. If that client has a secret, it lies in the
+	// key store ([SetProviderSecret]).
 	ClientID string `json:"client_id,omitempty"`
 }
 
@@ -161,16 +166,40 @@ func (p *ProviderConfig) open(known map[string][]string, clock func() time.Time,
 	return oauth.Provider{Issuer: p.Issuer, Audience: p.Audience, Keys: keys, Roles: &oauth.Roles{Claim: p.Claim, Scopes: table}}, keys, err
 }
 
+// providerSecret names the secret of the console at the provider, in the key store.
+const providerSecret = "provider-secret"
+
+// SetProviderSecret keeps the secret that the agency's console has at its OpenID provider; an empty one removes it. It counts from the next
+// start on.
+func SetProviderSecret(dir, passphrase, secret string) error {
+	public, err := ReadPublic(filepath.Join(dir, PublicFile), Issuer)
+	if err != nil {
+		return fmt.Errorf("set the provider's secret: %w", err)
+	}
+	if len(secret) > oauth.MaxProviderSecret || !utf8.ValidString(secret) {
+		return fmt.Errorf("set the provider's secret: it is no text of at most %d bytes", oauth.MaxProviderSecret)
+	}
+	secrets, err := openSecrets(filepath.Join(dir, SecretsFolder), passphrase)
+	if err != nil {
+		return fmt.Errorf("set the provider's secret of %s: %w", public.Name, err)
+	}
+	return secrets.Put(providerSecret, []byte(secret))
+}
+
 // signIn signs officers in at the provider; nil if they do not.
-func (p *ProviderConfig) signIn(provider oauth.Provider, url string, clock func() time.Time) (*oauth.SignIn, error) {
+func (p *ProviderConfig) signIn(provider oauth.Provider, secrets *keystore.Store, url string, clock func() time.Time) (*oauth.SignIn, error) {
 	if p.ClientID == "" {
 		return nil, nil
+	}
+	secret, err := secrets.Get(providerSecret)
+	if err != nil && !errors.Is(err, keystore.ErrAbsent) {
+		return nil, err
 	}
 	client, err := egress.New(p.egress())
 	if err != nil {
 		return nil, err
 	}
 	return oauth.NewSignIn(oauth.SignInConfig{
-		Provider: provider, ClientID: p.ClientID, Redirect: url + console.Path + console.ProviderBack, Client: client, Clock: clock,
+		Provider: provider, ClientID: p.ClientID, Secret: string(secret), Redirect: url + console.Path + console.ProviderBack, Client: client, Clock: clock,
 	})
 }

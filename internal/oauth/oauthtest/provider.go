@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,9 @@ const KeyID = "2026"
 // Provider is one. Its fields may be set before it is asked.
 type Provider struct {
 	*httptest.Server
-	Redirect string // that is registered
+	Redirect string   // that is registered
+	Secret   string   // of the client; empty: it is a public one
+	Methods  []string // how it says that secrets are shown; nil: it does not say
 	Key      *jose.SigningKey
 	Clock    func() time.Time
 
@@ -69,10 +72,14 @@ func write(w http.ResponseWriter, value any) {
 }
 
 func (p *Provider) discover(w http.ResponseWriter, _ *http.Request) {
-	write(w, map[string]any{
+	said := map[string]any{
 		"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize?tenant=1", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/keys",
 		"authorization_response_iss_parameter_supported": !p.Hidden,
-	})
+	}
+	if p.Methods != nil {
+		said["token_endpoint_auth_methods_supported"] = p.Methods
+	}
+	write(w, said)
 }
 
 func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) {
@@ -102,6 +109,20 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, p.Redirect+"?"+back.Encode(), http.StatusFound)
 }
 
+// isClient tells whether it is the one client who asks, and shows so in one way.
+func (p *Provider) isClient(r *http.Request) bool {
+	user, password, basic := r.BasicAuth()
+	id, secret := r.PostFormValue("client_id"), r.PostFormValue("client_secret")
+	if basic {
+		if id != "" || secret != "" || p.Methods != nil && !slices.Contains(p.Methods, "client_secret_basic") {
+			return false
+		}
+		id, _ = url.QueryUnescape(user)
+		secret, _ = url.QueryUnescape(password)
+	}
+	return id == ClientID && secret == p.Secret
+}
+
 // token gives an ID token for a code, once, to who has its verifier.
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
@@ -109,7 +130,11 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	delete(p.codes, r.PostFormValue("code"))
 	p.mu.Unlock()
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	if !known || r.PostFormValue("grant_type") != "authorization_code" || r.PostFormValue("client_id") != ClientID ||
+	if !p.isClient(r) {
+		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+		return
+	}
+	if !known || r.PostFormValue("grant_type") != "authorization_code" ||
 		r.PostFormValue("redirect_uri") != p.Redirect || asked.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) {
 		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
 		return
