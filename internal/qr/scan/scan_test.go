@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bulla-id/bulla/internal/fuzztest"
 	"github.com/bulla-id/bulla/internal/qr"
 )
 
@@ -118,21 +119,33 @@ func FuzzText(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	side := c.Size() + 8
-	f.Add([]byte{}, uint8(side))
-	f.Add(bytes.Repeat([]byte{0, 0, 3}, 50), uint8(side))
+	picture, _, err := image.Decode(bytes.NewReader(c.PNG()))
+	if err != nil {
+		f.Fatal(err)
+	}
+	const module = 8 // pixels
+	side := picture.Bounds().Dx()
+	f.Add([]byte{}, uint8(side/module))
+	f.Add(bytes.Repeat([]byte{0, 0, 3}, 50), uint8(side/module))
 	f.Fuzz(func(t *testing.T, changes []byte, width uint8) {
-		picture, _, err := image.Decode(bytes.NewReader(c.PNG()))
-		if err != nil {
-			t.Fatal(err)
-		}
 		rgba := image.NewRGBA(picture.Bounds())
 		draw.Draw(rgba, rgba.Rect, picture, picture.Bounds().Min, draw.Src)
 		for ; len(changes) >= 3; changes = changes[3:] { // turn a module
-			x, y := int(changes[0])%side*8, int(changes[1])%side*8
-			draw.Draw(rgba, image.Rect(x, y, x+8, y+8), image.NewUniform(color.Gray{changes[2]}), image.Point{}, draw.Src)
+			x, y := int(changes[0])*module%side, int(changes[1])*module%side
+			draw.Draw(rgba, image.Rect(x, y, x+module, y+module), image.NewUniform(color.Gray{changes[2]}), image.Point{}, draw.Src)
 		}
-		w := max(1, min(int(width)*8, rgba.Rect.Dx()))
-		_, _ = Text(rgba.Pix[:4*w*(len(rgba.Pix)/4/w)], w, len(rgba.Pix)/4/w)
+		w := max(2*module, min(int(width)*module, side))
+		h := len(rgba.Pix) / 4 / w
+		text, err := Text(rgba.Pix[:4*w*h], w, h)
+		if err != nil {
+			fuzztest.Refused(t, err)
+			if !errors.Is(err, ErrNoCode) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if len(text) > 100 { // a code of this size has 25 letters at most
+			t.Errorf("%q in so small a code", text)
+		}
 	})
 }
