@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,7 +180,7 @@ func (a *adminAPI) mountAgency() {
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/keys", Tags: []string{"Agency"}, Summary: "The keys that the agency uses, and those whose signatures may still be good, without their secrets",
 	}, func(context.Context, Officer, *struct{}) (*body[keyList], error) {
 		k := a.i.cfg.Keys
-		list := keyList{[]keyInfo{{Use: "entries", ID: k.Signing.Public().KeyID()}, {Use: "access tokens", ID: k.Admin.Public().KeyID()}}}
+		list := keyList{[]keyInfo{{Use: "entries", ID: k.Signing.Public().KeyID(), Registered: a.i.registered(k.Signing.Public())}, {Use: "access tokens", ID: k.Admin.Public().KeyID()}}}
 		if k.Companion != nil {
 			list.Keys = append(list.Keys, keyInfo{Use: "companions", ID: k.Companion.Public().KeyID()})
 		}
@@ -240,6 +241,22 @@ type keyInfo struct {
 	Use     string `json:"use"`
 	ID      string `json:"kid"`
 	Retired bool   `json:"retired,omitempty" doc:"what it signed may still be good"`
+	// Registered is nil where it is not known, or not asked.
+	Registered *bool `json:"registered,omitempty" doc:"of the key that signs entries: whether the chain lists it, as last seen"`
+}
+
+// registered tells whether the chain lists a key of the agency's, as far as it was seen.
+func (i *Issuer) registered(key jose.PublicKey) *bool {
+	if i.cfg.View == nil {
+		return nil
+	}
+	view := i.cfg.View()
+	if view == nil {
+		return nil
+	}
+	agency, _ := view.Registry.Issuer(i.cfg.DID)
+	listed := slices.Contains(agency.Keys, key)
+	return &listed
 }
 
 type keyList struct {

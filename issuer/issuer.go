@@ -37,6 +37,7 @@ import (
 	"github.com/bulla-id/bulla/internal/officers"
 	"github.com/bulla-id/bulla/internal/outbox"
 	"github.com/bulla-id/bulla/internal/webapi"
+	"github.com/bulla-id/bulla/ledger/client"
 	"github.com/bulla-id/bulla/ledger/entry"
 )
 
@@ -71,6 +72,8 @@ type Config struct {
 	Keys         Keys
 	Store        Store
 	Ledger       Ledger
+	// View is the newest view of the chain, nil before there is one: the admin API says by it which keys are registered. Nil: it does not say.
+	View func() *client.View
 	// AcceptLoss lets the issuer go on although the chain has entries of its that the records lack. Without it a
 	// restored backup that is too old is noticed and refused.
 	AcceptLoss bool

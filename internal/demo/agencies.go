@@ -161,7 +161,7 @@ func (n *Network) startAgencies(serving context.Context, dir string, secrets *ke
 		service, err := issuer.New(issuer.Config{
 			DID: a.did, Name: a.name, URL: url, Genesis: n.Profile.Genesis, Schemas: n.schemas.of(a.did),
 			Registers: []*issuer.Register{residents}, SubjectRegisters: []*issuer.SubjectRegister{parcels}, EnrolmentKey: enrolmentKey,
-			Keys: issuer.Keys{Signing: signing, Admin: admin, Records: recordKey, Companion: companion}, Companions: typesOf(n.schemas.of(a.did)), Approvals: approvals, Store: rows, Ledger: chain, Logger: n.logger,
+			Keys: issuer.Keys{Signing: signing, Admin: admin, Records: recordKey, Companion: companion}, Companions: typesOf(n.schemas.of(a.did)), Approvals: approvals, Store: rows, Ledger: chain, View: chain.Latest, Logger: n.logger,
 		})
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ func (s *Service) openIssuer(cfg IssuerConfig, o Options) error {
 		return err
 	}
 	agency := issuer.Config{
-		DID: cfg.DID, Name: cfg.Name, URL: cfg.URL, Genesis: profile.Genesis, Ledger: chain, AcceptLoss: cfg.AcceptLoss, Logger: o.logger(),
+		DID: cfg.DID, Name: cfg.Name, URL: cfg.URL, Genesis: profile.Genesis, Ledger: chain, View: chain.Latest, AcceptLoss: cfg.AcceptLoss, Logger: o.logger(),
 	}
 	if agency.Keys, err = issuerKeys(secrets, o); err != nil {
 		return err

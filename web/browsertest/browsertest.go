@@ -172,10 +172,17 @@ func (b *Browser) Screen(width int64, dark bool) {
 		scheme = "dark"
 	}
 	b.Do(chromedp.EmulateViewport(width, 1000))
-	_, err := chromedp.Call(b.context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-	})
-	if err != nil {
+	b.prefer(map[string]string{"prefers-color-scheme": scheme})
+}
+
+// prefer says what the person prefers, by media feature, and no more.
+func (b *Browser) prefer(features map[string]string) {
+	b.t.Helper()
+	var params emulation.SetEmulatedMediaParams
+	for name, value := range features {
+		params.Features = append(params.Features, &emulation.MediaFeature{Name: name, Value: value})
+	}
+	if _, err := chromedp.Call(b.context, emulation.SetEmulatedMedia, params); err != nil {
 		b.t.Fatal(err)
 	}
 }

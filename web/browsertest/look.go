@@ -14,8 +14,8 @@ const (
 // Languages are those that pages speak.
 var Languages = []string{"en", "zh-CN"}
 
-// Look has what is shown looked at as [Browser.WantAccessible] does: in both languages and two widths, and in dark colours if it is a main
-// page. speak brings the page into a language; nil loads it again in it. It costs a second or two, so it does nothing unless [Looked].
+// Look has what is shown looked at as [Browser.WantAccessible] does: in both languages and two widths, and if it is a main page in dark colours, and in the
+// person's own, without motion. speak brings the page into a language; nil loads it again in it. It costs a second or two, so it does nothing unless [Looked].
 func (b *Browser) Look(page string, main bool, speak func(language string)) {
 	b.t.Helper()
 	if !Looked() {
@@ -35,6 +35,11 @@ func (b *Browser) Look(page string, main bool, speak func(language string)) {
 		if main {
 			b.Screen(phone, true)
 			b.WantAccessible(page + ", dark")
+			b.prefer(map[string]string{"forced-colors": "active", "prefers-reduced-motion": "reduce"})
+			b.WantAccessible(page + ", in the person's own colours")
+			if moving := Evaluate[int](b, "document.getAnimations().length"); moving > 0 {
+				b.t.Errorf("%s: %d things move, though the person wants none to", page, moving)
+			}
 		}
 	}
 	b.Screen(before, dark)

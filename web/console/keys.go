@@ -16,6 +16,32 @@ type keyRow struct {
 	Use     string
 	ID      string `json:"kid"`
 	Retired bool
+	// Registered is nil where it is not known, or does not matter.
+	Registered *bool
+}
+
+// State is what the texts call the state of a key.
+func (k keyRow) State() string {
+	switch {
+	case k.Retired:
+		return "retired"
+	case k.Registered == nil:
+		return "in-use"
+	case *k.Registered:
+		return "registered"
+	}
+	return "unregistered"
+}
+
+// Tone is how the state looks.
+func (k keyRow) Tone() string {
+	switch k.State() {
+	case "retired":
+		return ""
+	case "unregistered":
+		return "bad"
+	}
+	return "good"
 }
 
 // Key is what the texts call its use.

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/bulla-id/bulla/issuer"
+	"github.com/bulla-id/bulla/ledger/client"
+	"github.com/bulla-id/bulla/ledger/entry"
 	"github.com/bulla-id/bulla/ledger/ledgertest"
 	"github.com/bulla-id/bulla/web/console"
 )
@@ -225,9 +227,15 @@ func TestOverviewAndAudit(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	o := newOffice(t)
-	status, shown := o.officer("zhou").get("/keys")
-	if status != http.StatusOK || !strings.Contains(seen(shown), "Entries on the chain") || strings.Contains(shown, "keys.of.") {
-		t.Errorf("%d: %s", status, seen(shown))
+	registered := ledgertest.Must(o.chain.Client().Update(t.Context()))(t)
+	first := regexp.MustCompile(`<span class="badge[ a-z]*">([^<]*)</span>`) // of the key that signs entries
+	for want, view := range map[string]*client.View{"in use": nil, "registered on the chain": registered, "not on the chain": {Registry: new(entry.Registry)}} {
+		o.view.Store(view)
+		status, shown := o.officer("zhou").get("/keys")
+		state := first.FindStringSubmatch(shown)
+		if status != http.StatusOK || !strings.Contains(seen(shown), "Entries on the chain") || strings.Contains(shown, "keys.of.") || state == nil || state[1] != want {
+			t.Errorf("%d, %q, want %q: %s", status, state, want, seen(shown))
+		}
 	}
 }
 

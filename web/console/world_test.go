@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,7 +56,8 @@ type office struct {
 	t      *testing.T
 	chain  *ledgertest.Chain
 	issuer *issuer.Issuer
-	server *httptest.Server // of the agency, with its console
+	server *httptest.Server            // of the agency, with its console
+	view   atomic.Pointer[client.View] // that the agency has of the chain
 }
 
 // newOffice makes one whose credentials need two approvals.
@@ -80,7 +82,7 @@ func newOfficeLogging(t *testing.T, log io.Writer) *office {
 	o.issuer = ledgertest.Must(issuer.New(issuer.Config{
 		DID: landDID, Name: name, URL: o.server.URL, Genesis: o.chain.Genesis, Schemas: []*credential.Schema{titleSchema()},
 		EnrolmentKey: vk, Keys: issuer.Keys{Signing: signing, Admin: ledgertest.Key(t, "admin"), Records: bytes.Repeat([]byte{3}, issuer.RecordKeySize)},
-		Store: new(records.Memory), Ledger: o.chain.Client(), Approvals: map[string]int{titleType: 2}, Logger: logger,
+		Store: new(records.Memory), Ledger: o.chain.Client(), View: o.view.Load, Approvals: map[string]int{titleType: 2}, Logger: logger,
 	}))(t)
 	pages := ledgertest.Must(console.New(console.Config{
 		URL: o.server.URL, Name: name, API: o.issuer.Handler(), Gate: gate{o.issuer}, Clock: time.Now, Logger: logger,
