@@ -7,6 +7,7 @@ import (
 	"image"
 
 	"github.com/makiuchi-d/gozxing"
+	multi "github.com/makiuchi-d/gozxing/multi/qrcode"
 	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
@@ -32,6 +33,11 @@ func Text(rgba []byte, width, height int) (text string, err error) {
 		return "", fmt.Errorf("%w: %w", ErrNoCode, err)
 	}
 	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true, gozxing.DecodeHintType_CHARACTER_SET: "UTF-8"}
+	// One code in a hundred has modules that look like the pattern in its corners, by which the reader of a single code is led astray: the reader of
+	// several tries all that look so. It needs corners that are seen well, so that each of the two reads what the other does not.
+	if several, err := multi.NewQRCodeMultiReader().DecodeMultiple(bitmap, hints); err == nil && len(several) > 0 {
+		return several[0].GetText(), nil
+	}
 	result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoCode, err)

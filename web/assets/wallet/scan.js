@@ -2,7 +2,8 @@
 
 import { t, el } from "./view.js";
 
-const longest = [1280, 1120, 960]; // pixels of a picture's longer side, in turns: what cannot be read at one size often can at another
+const longest = 1280; // pixels of a picture's longer side
+const sizes = [1, 0.8, 1.25]; // of that or less, in turns: what cannot be read at one size often can at another
 const pause = 100; // milliseconds between pictures
 
 class Reader {
@@ -42,7 +43,7 @@ class Reader {
 
 	async #read(picture, width, height) {
 		await this.#ready;
-		const scale = Math.min(1, longest[this.#turn++ % longest.length] / Math.max(width, height));
+		const scale = Math.min(1, longest / Math.max(width, height)) * sizes[this.#turn++ % sizes.length];
 		this.#canvas.width = Math.max(1, Math.round(width * scale));
 		this.#canvas.height = Math.max(1, Math.round(height * scale));
 		const context = this.#canvas.getContext("2d", { willReadFrequently: true });
@@ -109,7 +110,7 @@ export function scanner(config, fits) {
 async function fromPicture(reader, file) {
 	const image = await createImageBitmap(file);
 	try {
-		for (const _ of longest) {
+		for (const _ of sizes) {
 			const text = await reader.read(image, image.width, image.height);
 			if (text !== null) return text;
 		}
