@@ -66,6 +66,7 @@ export function scanner(config, fits) {
 	const says = el("p", { role: "status" }, t("scan.wait"));
 	const file = el("input", { id: "picture", type: "file", accept: "image/*" });
 	const content = el("div", {}, video, says, el("p", { class: "field" }, el("label", { for: "picture" }, t("scan.picture")), file));
+	const say = (key) => { if (says.textContent !== t(key)) says.textContent = t(key); }; // what is said again is read out again
 	let stream, ended = false;
 	const end = () => {
 		ended = true;
@@ -76,13 +77,13 @@ export function scanner(config, fits) {
 	const found = new Promise((resolve, reject) => {
 		const take = (text) => {
 			if (text !== null && fits(text)) return resolve(text);
-			if (text !== null) says.textContent = t("scan.other");
+			if (text !== null) say("scan.other");
 		};
 		file.addEventListener("change", async () => {
 			if (!file.files[0]) return;
-			says.textContent = t("scan.reading");
+			say("scan.reading");
 			const text = await fromPicture(reader, file.files[0]).catch(() => null);
-			if (text === null) says.textContent = t("scan.none");
+			if (text === null) say("scan.none");
 			take(text);
 		});
 		const watch = async () => {
@@ -91,7 +92,7 @@ export function scanner(config, fits) {
 			video.srcObject = stream;
 			video.hidden = false;
 			await video.play();
-			says.textContent = t("scan.hold");
+			say("scan.hold");
 			while (!ended) {
 				take(await reader.read(video, video.videoWidth, video.videoHeight));
 				await new Promise((done) => setTimeout(done, pause));
@@ -100,7 +101,7 @@ export function scanner(config, fits) {
 		watch().catch((error) => {
 			if (ended) return;
 			if (navigator.mediaDevices && !(error instanceof DOMException)) return reject(error);
-			says.textContent = t("scan.no-camera"); // none, or it may not be used: a picture may do
+			say("scan.no-camera"); // none, or it may not be used: a picture may do
 		});
 	});
 	return { content, found, end };
