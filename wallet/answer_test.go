@@ -40,7 +40,7 @@ func TestAnswer(t *testing.T) {
 		}
 	}
 	chinese := strings.Join(ledgertest.Must(person.Explain(r, candidates, choice, "zh-CN"))(t).Lines(), "\n")
-	for _, want := range []string{"贷款", "居住起始日", "开发链", "撤销最迟在 601 秒内", "此应答将范围缩小为", "此前未从您处得知"} {
+	for _, want := range []string{"贷款", "居住起始日", "开发链", "吊销最迟在 601 秒内", "此应答将范围缩小为", "此前未从您处得知"} {
 		if !strings.Contains(chinese, want) {
 			t.Errorf("the explanation does not say %q:\n%s", want, chinese)
 		}

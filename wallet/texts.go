@@ -40,7 +40,7 @@ var refusalTexts = map[Code]credential.Text{
 	CodeIssuerSuspended:    {English: "The agency that issued your credential is suspended.", Chinese: "签发您凭证的机构已被暂停。"},
 	CodeExpired:            {English: "Your credential has expired.", Chinese: "您的凭证已过期。"},
 	CodeNotYetValid:        {English: "Your credential is not valid yet.", Chinese: "您的凭证尚未生效。"},
-	CodeRevokedOrSuspended: {English: "Your credential is suspended or revoked.", Chinese: "您的凭证已被暂停或撤销。"},
+	CodeRevokedOrSuspended: {English: "Your credential is suspended or revoked.", Chinese: "您的凭证已被暂停或吊销。"},
 	CodeClauseFalse:        {English: "Your credential does not fulfil what is asked.", Chinese: "您的凭证不满足所要求的条件。"},
 	CodeNoSubject:          {English: "Your credential names no thing that could be recognised.", Chinese: "您的凭证没有可供识别的标的。"},
 	CodeSameCredential:     {English: "One credential cannot answer two questions of a request.", Chinese: "同一凭证不能回答一次请求中的两个问题。"},
@@ -79,7 +79,7 @@ var explanationTexts = map[string]*texts{
 	"zh-CN": {
 		identified: "请求方：%s（%s）。该方已在链上登记，并以其登记的密钥 %s 签署了本请求。应答将发送至 %s。",
 		atCounter:  "请求方：%s（%s）的窗口 %s。该方已在链上登记，并以其登记的密钥 %s 为该窗口的密钥签发了许可。不会发送任何数据：由您向窗口出示应答，任何读取者所知与窗口相同。",
-		revocation: "撤销最迟在 %d 秒内在此生效。",
+		revocation: "吊销最迟在 %d 秒内在此生效。",
 		dev:        "这是开发链“%s”：其密钥不提供任何保护，此处所示并非真实证件。",
 		crowd:      "共有 %d 份有效的同类凭证可作此应答。",
 		smallCrowd: "%s：同类有效凭证仅 %d 份，此应答可能使您被单独识别。",

@@ -199,7 +199,7 @@ func TestExplorerSays(t *testing.T) {
 			english: {"Credentials in effect", "<dd>58</dd>", `data-key="e16"`, "By hour", "Seal 2"},
 			chinese: {"有效凭证", "封块 2", "按小时"},
 		},
-		"/entry/4":                               {english: {"Number: 60", "1–25 / 60", "Credential 1: revoked", "Credential 2: in effect", "In effect since", "from=25"}, chinese: {"凭证 1: 已撤销"}},
+		"/entry/4":                               {english: {"Number: 60", "1–25 / 60", "Credential 1: revoked", "Credential 2: in effect", "In effect since", "from=25"}, chinese: {"凭证 1: 已吊销"}},
 		"/entry/4?from=50":                       {english: {"51–60 / 60", "Credential 55: revoked"}},
 		"/seal/2":                                {english: {"What this seal put into effect", "Issuer suspended", "Policy registered"}},
 		"/seal/0":                                {english: {"The chain was founded", "Schema published"}},

@@ -68,7 +68,7 @@ var wordsOf = map[string]*words{
 		afterCreation: "钱包只能用您的口令打开，任何人都无法替您恢复。\n" +
 			"下一步：bulla wallet receive 链接（由机构提供）。",
 		received: "已接收：%s", nothingHere: "钱包中没有凭证。下一步：bulla wallet receive 链接。",
-		nothingToResume: "没有需要继续的接收。", removed: "已移除凭证 %s。链上承诺仍在，只有签发机构可以撤销。",
+		nothingToResume: "没有需要继续的接收。", removed: "已移除凭证 %s。链上承诺仍在，只有签发机构可以吊销。",
 		askRemove: "确定从本钱包中永久移除凭证 %s（%s）吗？请输入“同意”：",
 		backedUp:  "备份已写入 %s，需用备份口令打开。", restored: "已恢复含 %d 份凭证的钱包：%s。",
 		passphraseChanged: "钱包口令已更改。此前的副本仍可用旧口令打开。",
@@ -77,7 +77,7 @@ var wordsOf = map[string]*words{
 		noHistory: "尚未接收或出示任何内容。", stillValid: "有效期至 %s",
 		issuer: "签发机构", validity: "有效期", leaf: "链上叶序号", state: "状态", checked: "查看于 %s", credentials: "凭证",
 		states: map[wallet.State]string{
-			wallet.StateActive: "有效", wallet.StateWaiting: "等待下一个根", wallet.StateRevokedOrSuspended: "已暂停或撤销",
+			wallet.StateActive: "有效", wallet.StateWaiting: "等待下一个根", wallet.StateRevokedOrSuspended: "已暂停或吊销",
 			wallet.StateIssuerSuspended: "签发机构已被暂停", wallet.StateNotYetValid: "尚未生效", wallet.StateExpired: "已过期",
 		},
 		stages: map[wallet.Stage]string{

@@ -70,7 +70,7 @@ var narrowPhrases = map[string]narrowWords{
 		and:             "零 ", years: "%s 年", year: "1 年", days: "%s 天", day: "1 天", hours: "%s 小时", hour: "1 小时",
 		minutes: "%s 分钟", minute: "1 分钟", seconds: "%s 秒", second: "1 秒",
 		possibleDays: "天", possibleSeconds: "秒", possibleValues: "个值",
-		retention: "验证方将结果保留 %s", freshness: "凭证被撤销的人在封块间隔之外最多 %s内仍可应答",
+		retention: "验证方将结果保留 %s", freshness: "凭证被吊销的人在封块间隔之外最多 %s内仍可应答",
 		someNumber: "1 个值", someNumbers: "%s 个值",
 	},
 }

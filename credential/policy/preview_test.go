@@ -39,8 +39,8 @@ func TestPreview(t *testing.T) {
 	for _, w := range preview.Warnings {
 		got = append(got, w.Query+"/"+w.Code+"/"+w.Text)
 	}
-	want := []string{"/retention/验证方将结果保留 367 天", "/freshness/凭证被撤销的人在封块间隔之外最多 1 天零 1 秒内仍可应答", "title/issuers/只接受一个签发机构，因此签发机构为对方所知"}
-	if !slices.Equal(got, want) || preview.Queries[0].Facts[0] != "由zh-CN did:web:land.example签发，今日有效且未被撤销" {
+	want := []string{"/retention/验证方将结果保留 367 天", "/freshness/凭证被吊销的人在封块间隔之外最多 1 天零 1 秒内仍可应答", "title/issuers/只接受一个签发机构，因此签发机构为对方所知"}
+	if !slices.Equal(got, want) || preview.Queries[0].Facts[0] != "由zh-CN did:web:land.example签发，今日有效且未被吊销" {
 		t.Errorf("%q, want %q; %q", got, want, preview.Queries[0].Facts)
 	}
 	bad := errors.New("nobody")

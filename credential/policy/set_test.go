@@ -375,11 +375,11 @@ func TestSetsInWords(t *testing.T) {
 			"Area is at least 1.0 m²",
 		}},
 		{few, nil, policy.Clause{Claim: "right", InSet: rights.Digest()}, "zh-CN", []string{
-			"由land；survey（即“名单”的全部，集合 " + digest(few) + "…）签发，今日有效且未被撤销",
+			"由land；survey（即“名单”的全部，集合 " + digest(few) + "…）签发，今日有效且未被吊销",
 			"权利为以下之一：heir；所有人（即“名单”的全部，集合 " + digest(rights) + "…）",
 		}},
 		{many, nil, policy.Clause{Claim: "area", InSet: areas.Digest()}, "zh-CN", []string{
-			"由 2978 个“名单”成员之一（集合 " + digest(many) + "…）签发，今日有效且未被撤销",
+			"由 2978 个“名单”成员之一（集合 " + digest(many) + "…）签发，今日有效且未被吊销",
 			"面积为所列 1200 项之一：“名单”（集合 " + digest(areas) + "…）",
 		}},
 	} {

@@ -57,7 +57,7 @@ var phrases = map[string]words{
 		sharedTag:    "验证方将得到该物的标签；其他验证方也会得到同一标签（共用范围 %s）。其登记机构以及曾经的持有人都能计算出此标签。",
 		oncePerThing: "每物仅限一次。", nothingElse: "凭证的其他内容均不出示。",
 		unlinkable: "除上述事实所缩小的范围外，本次出示无法与其他出示相关联。",
-		issuedBy:   "由%s签发，今日有效且未被撤销", freshness: "撤销最迟在封块间隔之外 %d 秒内在此生效。",
+		issuedBy:   "由%s签发，今日有效且未被吊销", freshness: "吊销最迟在封块间隔之外 %d 秒内在此生效。",
 		samePerson: "所有凭证属于同一人。", retention: "验证方将结果保留 %d 天。", purpose: "用途：%s",
 	},
 }

@@ -81,7 +81,7 @@ This works once per person.
 The verifier receives a tag of the thing itself that other verifiers receive too (shared scope 17). Its register and everyone who ever held it can compute that tag.
 This works once per thing.
 A revocation takes effect here after at most 3600 seconds beyond the seal interval.`},
-		{"all in Chinese", full(), "zh-CN", `由Land Registry；Survey签发，今日有效且未被撤销
+		{"all in Chinese", full(), "zh-CN", `由Land Registry；Survey签发，今日有效且未被吊销
 面积不少于 500.0 平方米
 以下至少一项成立：权利为 所有人；权利为 heir
 -
@@ -91,7 +91,7 @@ A revocation takes effect here after at most 3600 seconds beyond the seal interv
 每人仅限一次。
 验证方将得到该物的标签；其他验证方也会得到同一标签（共用范围 17）。其登记机构以及曾经的持有人都能计算出此标签。
 每物仅限一次。
-撤销最迟在封块间隔之外 3600 秒内在此生效。`},
+吊销最迟在封块间隔之外 3600 秒内在此生效。`},
 		{"nothing more than issued", statement(t, schema), "en", `Issued by Land Registry; Survey, valid today and not revoked
 -
 Nothing else of the credential is shown.
