@@ -36,6 +36,7 @@ func TestProviderSignsIn(t *testing.T) {
 			t.Errorf("client_id %q: %v, %v", id, s, err)
 		}
 	}
+	p.ClientID = "bulla-console"
 	if _, err := p.signIn(oauth.Provider{}, secrets, "https://land.example", time.Now); err == nil {
 		t.Error("a provider that is none was taken")
 	}
