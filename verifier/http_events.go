@@ -193,16 +193,34 @@ func (s *stream) take(n news) {
 	}
 }
 
-// look reads what others may have written, and says that we live.
+// look reads what others may have written, and says that we live. What was told before it was written is shown before.
 func (s *stream) look() bool {
 	now, err := s.v.read(s.session.ID)
 	if errors.Is(err, ErrAbsent) {
 		return false
 	}
-	if err == nil { // else it is read the next time
+	if err == nil && now.session.Changes > s.session.Changes { // else it is read the next time
+		if !s.catchUp() {
+			return false
+		}
 		s.take(news{session: &now.session})
 	}
 	return s.out.Send(": alive\n\n")
+}
+
+// catchUp shows what was told by now. It returns false when nothing more will come.
+func (s *stream) catchUp() bool {
+	for {
+		select {
+		case n := <-s.news.news:
+			s.take(n)
+			if !s.show() {
+				return false
+			}
+		default:
+			return true
+		}
+	}
 }
 
 // show sends the session if its state is another than was sent last. It returns false when nothing more will come.

@@ -124,7 +124,7 @@ const impatience = time.Second
 // served is the verifier over HTTP, which looks often.
 func (w *world) served() string {
 	w.t.Helper()
-	w.verifier.Follow(50*time.Millisecond, 8, 4)
+	w.verifier.Follow(time.Millisecond, 8, 4)
 	server := httptest.NewUnstartedServer(w.handler)
 	server.Config.ReadTimeout, server.Config.WriteTimeout = impatience, impatience
 	server.Start()
