@@ -14,6 +14,7 @@ type searchHit struct {
 
 // search looks for what a form sent, or an address says. One hit is shown at once.
 func (p *explorerPage) search() error {
+	tooLong := p.request.ParseForm() != nil // or malformed: there is nothing of that name
 	query := p.request.FormValue("q")
 	found, err := p.x.chain.Find(query)
 	if err != nil {
@@ -31,7 +32,7 @@ func (p *explorerPage) search() error {
 	p.Data = struct {
 		Asked bool
 		Hits  []searchHit
-	}{strings.TrimSpace(query) != "", hits}
+	}{tooLong || strings.TrimSpace(query) != "", hits}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -306,6 +307,14 @@ func TestExplorerSearch(t *testing.T) {
 	}
 	if _, page := x.get("/search?q=nobody", english); !strings.Contains(page, "Nothing like that is on the chain") || strings.Contains(page, "nobody") {
 		t.Error("a search without hits")
+	}
+	for name, form := range map[string]string{"too long": "q=" + strings.Repeat("x", 5000), "malformed": "q=%zz"} {
+		response := ledgertest.Must(http.Post(x.server.URL+"/explore/search?lang=en", "application/x-www-form-urlencoded", strings.NewReader(form)))(t)
+		page := string(ledgertest.Must(io.ReadAll(response.Body))(t))
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK || !strings.Contains(page, "Nothing like that is on the chain") {
+			t.Errorf("%s: %s %.200s", name, response.Status, page)
+		}
 	}
 	if strings.Contains(x.log.String(), commitment) || x.log.Len() > 0 {
 		t.Errorf("the log says %s", x.log)
