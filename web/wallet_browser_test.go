@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"image"
@@ -217,21 +216,11 @@ func TestWalletScan(t *testing.T) {
 		b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts["wallet.scan.other"].In(language)))
 	})
 	inLanguage(b)("en")
-	choose(b, offer)
+	b.Choose("#picture", offer)
 	offered(b)
 	if browsertest.Evaluate[bool](b, `!!document.querySelector("video")`) {
 		t.Error("the camera is still shown")
 	}
-}
-
-// choose has a picture be scanned.
-func choose(b *browsertest.Browser, picture []byte) {
-	browsertest.Evaluate[any](b, `(() => {
-		const files = new DataTransfer();
-		files.items.add(new File([Uint8Array.from(atob("`+base64.StdEncoding.EncodeToString(picture)+`"), (c) => c.charCodeAt(0))], "code"));
-		document.getElementById("picture").files = files.files;
-		document.getElementById("picture").dispatchEvent(new Event("change"));
-	})()`)
 }
 
 // pictureOf decodes a picture.
@@ -336,7 +325,7 @@ func TestWalletBusy(t *testing.T) {
 	}
 	browsertest.Evaluate[any](b, `[...document.querySelectorAll("button")].find((b) => b.textContent === "Scan a code").click()`)
 	b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts["wallet.scan.no-camera"].English))
-	choose(b, []byte("no picture"))
+	b.Choose("#picture", []byte("no picture"))
 	b.Until(`document.querySelector("[role=status]")?.textContent === ` + quoted(walletTexts["wallet.scan.none"].English))
 	b.WantNoErrors()
 }

@@ -57,7 +57,7 @@ func (p page) counter(c *counter.Counter) {
 	}
 	p.press("Scan a code")
 	p.at("scan")
-	p.choose(code.PNG())
+	p.Choose("#picture", code.PNG())
 	p.at("consent")
 	if text := browsertest.Evaluate[string](p.Browser, `document.getElementById("content").textContent`); !strings.Contains(text, "desk-3") {
 		p.t.Errorf("the request does not say which counter asks: %s", text)
@@ -79,30 +79,18 @@ func (p page) counter(c *counter.Counter) {
 	p.at("home")
 }
 
-// choose has a picture be scanned.
-func (p page) choose(picture []byte) {
-	p.t.Helper()
-	browsertest.Evaluate[any](p.Browser, `(() => {
-		const files = new DataTransfer();
-		files.items.add(new File([Uint8Array.from(atob(`+quoted(base64.StdEncoding.EncodeToString(picture))+`), (c) => c.charCodeAt(0))], "code.png"));
-		document.getElementById("picture").files = files.files;
-		document.getElementById("picture").dispatchEvent(new Event("change"));
-	})()`)
-}
-
 // scanned is what the code says that the page shows, as it is drawn. A reader with a camera sees it at many sizes; we at three.
-func (p page) scanned() (text string) {
+func (p page) scanned() string {
 	p.t.Helper()
-	err := scan.ErrNoCode
+	var err error
 	for _, side := range []int{1000, 800, 1250} {
-		if rgba := p.drawn(side); err != nil {
-			text, err = scan.Text(rgba.Pix, side, side)
+		var text string
+		if text, err = scan.Text(p.drawn(side).Pix, side, side); err == nil {
+			return text
 		}
 	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return text
+	p.t.Fatal(err)
+	return ""
 }
 
 // drawn is the code that the page shows.

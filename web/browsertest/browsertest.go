@@ -163,6 +163,16 @@ func (b *Browser) Within(limit time.Duration, expression string) {
 // Press presses a key.
 func (b *Browser) Press(key string) { b.t.Helper(); b.Do(chromedp.KeyEvent(key)) }
 
+// Choose chooses a file in a field, which a selector names.
+func (b *Browser) Choose(field string, file []byte) {
+	b.t.Helper()
+	path := filepath.Join(b.t.TempDir(), "file")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	b.Do(chromedp.SetUploadFiles(field, []string{path}))
+}
+
 // Screen sets the width of the window, and whether the person prefers dark colours.
 func (b *Browser) Screen(width int64, dark bool) {
 	b.t.Helper()

@@ -492,6 +492,7 @@ async function agree(read) {
 	const work = busy("agree.busy");
 	try {
 		const answer = await call("answer", { number: read.number }, work.report);
+		if (answer.code) return answered(answer); // it counts once, and stands nowhere else
 		told(work, () => answered(answer));
 	} catch (failed) {
 		told(work, () => fail(failed));
